@@ -1,0 +1,122 @@
+//! `Child`: the handle of one child. Thin: it sends messages and reads the sticky status.
+
+use std::sync::Arc;
+
+use actix::WeakAddr;
+use nix::sys::signal::Signal as UnixSignal;
+use tokio::sync::oneshot;
+
+use super::{ChildCell, CollectedOutput};
+use crate::{
+    ChildId, PolicyStopped, SignalError,
+    log::ChildExited,
+    policy::Policy,
+    read_loop::{LoopCommand, LoopLink},
+    waiter::{Signal, Target},
+};
+
+/// A child process of a policy.
+///
+/// Clone it as you like. Dropping it does nothing to the child: its waiter owns the child until
+/// it is reaped, and the policy ends it when the policy ends.
+#[derive(Clone, Debug)]
+pub struct Child {
+    cell: Arc<ChildCell>,
+    policy: WeakAddr<Policy>,
+    link: Arc<LoopLink>,
+}
+
+impl Child {
+    pub(crate) fn new(cell: Arc<ChildCell>, policy: WeakAddr<Policy>, link: Arc<LoopLink>) -> Self {
+        Child { cell, policy, link }
+    }
+
+    pub(crate) fn cell(&self) -> &Arc<ChildCell> {
+        &self.cell
+    }
+
+    /// The child's identity, never reused.
+    #[must_use]
+    pub fn id(&self) -> ChildId {
+        self.cell.id
+    }
+
+    /// Its process id. Never signal it by this number: [`Child::signal`] cannot hit a reused PID.
+    #[must_use]
+    pub fn pid(&self) -> i32 {
+        self.cell.pid
+    }
+
+    /// The program as the command named it.
+    #[must_use]
+    pub fn program(&self) -> &str {
+        &self.cell.program
+    }
+
+    /// Waits for the exit, from as many places at once as you like, now or long afterwards: the
+    /// status stays. Never waits for descendants that hold the child's pipes. Cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// [`PolicyStopped`] where the policy gave up before it learned the child's status.
+    pub async fn wait(&self) -> Result<ChildExited, PolicyStopped> {
+        self.cell.wait().await
+    }
+
+    /// The exit, if the child has ended: what [`Child::wait`] would give without waiting.
+    #[must_use]
+    pub fn try_wait(&self) -> Option<Result<ChildExited, PolicyStopped>> {
+        self.cell.exit()
+    }
+
+    /// Sends a signal to the child alone.
+    ///
+    /// # Errors
+    ///
+    /// [`SignalError::Ended`] once the child has ended, [`SignalError::Refused`] where the kernel
+    /// refuses (a child that changed its user, say), [`SignalError::Stopped`] after the policy.
+    pub async fn signal(&self, signal: UnixSignal) -> Result<(), SignalError> {
+        self.send(signal, Target::Child).await
+    }
+
+    /// Sends a signal to the process group that the child leads
+    /// ([`ProcessGroup::Own`](crate::ProcessGroup::Own)), also after its own exit while
+    /// descendants hold its pipes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Child::signal`]; [`SignalError::Refused`] too where the child leads no group.
+    pub async fn signal_group(&self, signal: UnixSignal) -> Result<(), SignalError> {
+        self.send(signal, Target::Group).await
+    }
+
+    /// Kills the child with `SIGKILL`. Wait for it to learn when it is gone.
+    ///
+    /// # Errors
+    ///
+    /// As [`Child::signal`].
+    pub async fn kill(&self) -> Result<(), SignalError> {
+        self.signal(UnixSignal::SIGKILL).await
+    }
+
+    async fn send(&self, signal: UnixSignal, target: Target) -> Result<(), SignalError> {
+        let policy = self.policy.upgrade().ok_or(PolicyStopped::Shutdown)?;
+        let message = Signal { child: self.id(), signal, target };
+        policy.send(message).await.unwrap_or(Err(SignalError::Stopped(PolicyStopped::Shutdown)))
+    }
+
+    /// Waits for the exit and gives all that the child wrote before it, put together in memory.
+    /// Ask before the child has written much: what the log has dropped by then is only counted.
+    ///
+    /// # Errors
+    ///
+    /// [`PolicyStopped`] where the policy ended before the child's status was known.
+    pub async fn output(&self) -> Result<CollectedOutput, PolicyStopped> {
+        let (reply, output) = oneshot::channel();
+        self.link.push(LoopCommand::Collect(Arc::clone(&self.cell), reply));
+        match output.await {
+            Ok(output) => Ok(output),
+            Err(_) => Err(self.cell.exit().and_then(Result::err).unwrap_or(PolicyStopped::Shutdown)),
+        }
+    }
+}

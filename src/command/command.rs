@@ -1,0 +1,169 @@
+//! `Command`: a program and everything about its surroundings, checked only when it is spawned.
+
+use std::{
+    ffi::{OsStr, OsString},
+    fmt,
+    path::{Path, PathBuf},
+};
+
+use super::{ErrorOutput, Output, Stdin};
+
+/// The process group that a child runs in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ProcessGroup {
+    /// The parent's: a terminal's Ctrl-C reaches parent and child.
+    #[default]
+    Inherit,
+    /// A new one that the child leads. A shutdown signals the whole group, so that descendants end
+    /// with the child.
+    Own,
+    /// The existing group with this id.
+    Join(i32),
+}
+
+/// One change of the inherited environment.
+#[derive(Clone, Debug)]
+pub(crate) enum EnvChange {
+    Set(OsString, OsString),
+    Remove(OsString),
+}
+
+impl EnvChange {
+    pub(crate) fn key(&self) -> &OsStr {
+        match self {
+            EnvChange::Set(key, _) | EnvChange::Remove(key) => key,
+        }
+    }
+}
+
+/// A program to run as a child, its arguments and its surroundings.
+///
+/// By default a child inherits the environment, the working directory and the process group, reads
+/// `/dev/null`, and has its standard output and standard error piped into the merged log.
+///
+/// ```
+/// use actix_process::{Command, Output};
+///
+/// let build = Command::new("make")
+///     .args(["-j2", "all"])
+///     .current_dir("/tmp")
+///     .env("LANG", "C")
+///     .stderr(Output::Null);
+/// # let _ = build;
+/// ```
+#[derive(Clone)]
+#[must_use]
+pub struct Command {
+    pub(crate) program: OsString,
+    pub(crate) args: Vec<OsString>,
+    pub(crate) arg0: Option<OsString>,
+    pub(crate) env_clear: bool,
+    pub(crate) env: Vec<EnvChange>,
+    pub(crate) current_dir: Option<PathBuf>,
+    pub(crate) group: ProcessGroup,
+    pub(crate) stdin: Stdin,
+    pub(crate) stdout: Output,
+    pub(crate) stderr: ErrorOutput,
+}
+
+impl Command {
+    /// A command that runs `program`: a path, or a bare name looked up in the child's `PATH`.
+    pub fn new(program: impl Into<OsString>) -> Self {
+        Command {
+            program: program.into(),
+            args: Vec::new(),
+            arg0: None,
+            env_clear: false,
+            env: Vec::new(),
+            current_dir: None,
+            group: ProcessGroup::default(),
+            stdin: Stdin::default(),
+            stdout: Output::default(),
+            stderr: ErrorOutput::default(),
+        }
+    }
+
+    /// A command that runs `line` in `/bin/sh`.
+    pub fn shell(line: impl Into<OsString>) -> Self {
+        Command::new("/bin/sh").arg("-c").arg(line)
+    }
+
+    /// Adds one argument.
+    pub fn arg(mut self, arg: impl Into<OsString>) -> Self {
+        self.args.push(arg.into());
+        self
+    }
+
+    /// Adds several arguments.
+    pub fn args<A: Into<OsString>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
+        self.args.extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    /// What the program sees as its own name, instead of the name that it was found by.
+    pub fn arg0(mut self, name: impl Into<OsString>) -> Self {
+        self.arg0 = Some(name.into());
+        self
+    }
+
+    /// Sets a variable in the child's environment.
+    pub fn env(mut self, key: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.env.push(EnvChange::Set(key.into(), value.into()));
+        self
+    }
+
+    /// Takes an inherited variable out of the child's environment.
+    pub fn env_remove(mut self, key: impl Into<OsString>) -> Self {
+        self.env.push(EnvChange::Remove(key.into()));
+        self
+    }
+
+    /// Inherits no variable at all, and forgets the changes made so far.
+    pub fn env_clear(mut self) -> Self {
+        self.env_clear = true;
+        self.env.clear();
+        self
+    }
+
+    /// The directory that the child starts in. A relative program path is looked up from there.
+    pub fn current_dir(mut self, dir: impl AsRef<Path>) -> Self {
+        self.current_dir = Some(dir.as_ref().to_path_buf());
+        self
+    }
+
+    /// The process group that the child runs in.
+    pub fn process_group(mut self, group: ProcessGroup) -> Self {
+        self.group = group;
+        self
+    }
+
+    /// What the child reads as its standard input.
+    pub fn stdin(mut self, stdin: Stdin) -> Self {
+        self.stdin = stdin;
+        self
+    }
+
+    /// Where the child's standard output goes.
+    pub fn stdout(mut self, stdout: Output) -> Self {
+        self.stdout = stdout;
+        self
+    }
+
+    /// Where the child's standard error goes: an [`Output`], or [`ErrorOutput::WithStdout`].
+    pub fn stderr(mut self, stderr: impl Into<ErrorOutput>) -> Self {
+        self.stderr = stderr.into();
+        self
+    }
+}
+
+/// Shows the program and how many arguments and variables there are; their contents may be secret.
+impl fmt::Debug for Command {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Command")
+            .field("program", &self.program)
+            .field("args", &self.args.len())
+            .field("env", &self.env.len())
+            .field("current_dir", &self.current_dir)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,116 @@
+//! The crate's errors: one type per operation, each naming what failed and what the system said.
+
+use std::{fmt, io};
+
+/// The step of a spawn that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SpawnStep {
+    /// Checking the command: an empty program, a NUL byte in a name, argument or variable.
+    CheckCommand,
+    /// Reserving the pipes and the other descriptors (`EMFILE`, `ENFILE`).
+    ReserveDescriptors,
+    /// Preparing the bytes that the child reads as its standard input.
+    PrepareStdin,
+    /// Making the process itself (`EAGAIN`: `RLIMIT_NPROC` or the PID limit; `ENOMEM`).
+    CreateProcess,
+    /// Entering the working directory.
+    EnterDirectory,
+    /// Executing the program: it does not exist, is no program, or may not be executed.
+    Execute,
+    /// Opening the pidfd and watching it. The child had started; it was killed and reaped.
+    Watch,
+    /// Handing the command over: the policy is shutting down or has stopped.
+    Intake,
+}
+
+impl fmt::Display for SpawnStep {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            SpawnStep::CheckCommand => "check the command",
+            SpawnStep::ReserveDescriptors => "reserve its descriptors",
+            SpawnStep::PrepareStdin => "prepare its standard input",
+            SpawnStep::CreateProcess => "create the process",
+            SpawnStep::EnterDirectory => "enter the working directory",
+            SpawnStep::Execute => "execute it",
+            SpawnStep::Watch => "watch it",
+            SpawnStep::Intake => "hand it to the policy",
+        })
+    }
+}
+
+/// A child could not be spawned. No process, descriptor or log entry of it remains.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot spawn `{program}`: could not {step}: {source}")]
+pub struct SpawnError {
+    /// The program as the command named it.
+    pub program: String,
+    /// The step that failed.
+    pub step: SpawnStep,
+    /// What the operating system (or the check) said.
+    pub source: io::Error,
+}
+
+/// A policy could not be started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// A thread or the runtime of the library's own could not be made.
+    #[error("cannot start the policy's threads: {0}")]
+    Threads(#[source] io::Error),
+    /// The driver that was asked for does not work here.
+    #[error("the `{driver}` pipe driver is not available: {source}")]
+    Driver {
+        /// The driver's name.
+        driver: &'static str,
+        /// Why the probe or the self-test refused it.
+        source: io::Error,
+    },
+    /// `ACTIX_PROCESS_DRIVER` names no driver.
+    #[error("ACTIX_PROCESS_DRIVER is `{0}`: expected `ring` or `sweep`")]
+    UnknownDriver(String),
+}
+
+/// A signal could not be sent.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SignalError {
+    /// The child has ended (or is not one of this policy's): nothing was signalled.
+    #[error("cannot signal {0}: it has ended")]
+    Ended(crate::ChildId),
+    /// The kernel refused.
+    #[error("cannot signal {child}: {source}")]
+    Refused {
+        /// The child that was to be signalled.
+        child: crate::ChildId,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The policy has stopped, and with it every child.
+    #[error(transparent)]
+    Stopped(#[from] PolicyStopped),
+}
+
+/// Why a policy is no longer there.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PolicyStopped {
+    /// It was shut down, or its last handle was dropped, or its actix System stopped.
+    #[error("the policy was shut down")]
+    Shutdown,
+    /// A part of it panicked more often than the intensity allows (the rule of OTP's supervisors).
+    #[error("the policy gave up: {part} panicked {panics} times in {window:?}; last: {message}")]
+    GaveUp {
+        /// The part that panicked last.
+        part: crate::Part,
+        /// How many panics the window held.
+        panics: usize,
+        /// The window in which they were counted.
+        window: std::time::Duration,
+        /// The last panic's message.
+        message: String,
+    },
+    /// The pipe driver failed in a way that no retry mends.
+    #[error("the policy gave up: the pipe driver failed: {0}")]
+    DriverFailed(String),
+}

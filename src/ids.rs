@@ -1,0 +1,53 @@
+//! The crate's identities: children, sequence numbers, turns, subscriptions.
+//! Everything is keyed by these; a PID or a descriptor number is only ever data.
+
+use std::fmt;
+
+macro_rules! identity {
+    ($(#[$meta:meta])* $name:ident, $prefix:literal) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub(crate) u64);
+
+        impl $name {
+            /// The bare number, for logs and external tables.
+            #[must_use]
+            pub fn get(self) -> u64 {
+                self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(out, concat!($prefix, "{}"), self.0)
+            }
+        }
+    };
+}
+
+identity! {
+    /// Names one child for the life of this program; unlike a PID it is never reused.
+    ChildId, "child#"
+}
+identity! {
+    /// A place in the merged log. The sequence starts at 0 and has no holes: every chunk and every
+    /// lifecycle fact takes the next number, in the order in which the read loop observed them.
+    Seq, ""
+}
+identity! {
+    /// One turn of the read loop. Facts of the same turn were found together: the kernel gives no
+    /// order between two pipes that are both non-empty at one read, so they count as concurrent.
+    Turn, "turn#"
+}
+identity! {
+    /// Names one subscription, for `Unsubscribe`.
+    SubscriptionId, "subscription#"
+}
+
+impl Seq {
+    /// The sequence number right after this one.
+    #[must_use]
+    pub fn next(self) -> Seq {
+        Seq(self.0 + 1)
+    }
+}

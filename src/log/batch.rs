@@ -1,0 +1,31 @@
+//! Batches: what a cursor hands over, whole turns shared with the log.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::{Entry, Gap};
+
+/// The entries of one turn, shared between the log and every batch that holds them.
+pub(crate) type TurnEntries = Arc<[Entry]>;
+
+/// Some consecutive entries of the log. They are shared slices: holding a batch keeps their
+/// memory, copying one copies no byte.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    pub(crate) gap: Option<Gap>,
+    pub(crate) turns: SmallVec<[TurnEntries; 2]>,
+}
+
+impl Batch {
+    /// What the log dropped right before the first entry, if it dropped anything.
+    #[must_use]
+    pub fn gap(&self) -> Option<Gap> {
+        self.gap
+    }
+
+    /// The entries, in their order.
+    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.turns.iter().flat_map(|turn| turn.iter())
+    }
+}

@@ -1,0 +1,277 @@
+//! `MergedLog`: the bounded log itself and its cursors. Pure: no descriptor, no thread, no clock.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    ops::{Add, Sub},
+    sync::Arc,
+    task::Waker,
+};
+
+use super::{Batch, Entry, Fact, Gap, TurnEntries};
+use crate::Seq;
+
+/// What an entry costs beside its bytes, so that a flood of tiny chunks is bounded too.
+const ENTRY_COST: u64 = 96;
+
+/// A batch takes whole turns until it holds this much.
+const BATCH_COST: u64 = 1024 * 1024;
+
+/// Running totals over a stretch of the log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Totals {
+    chunks: u64,
+    bytes: u64,
+    facts: u64,
+}
+
+impl Totals {
+    fn of(entries: &[Entry]) -> Totals {
+        let mut totals = Totals::default();
+        for entry in entries {
+            match &entry.fact {
+                Fact::Chunk(chunk) => {
+                    totals.chunks += 1;
+                    totals.bytes += chunk.bytes.len() as u64;
+                }
+                Fact::Spawned { .. } | Fact::Exited(_) | Fact::Closed => totals.facts += 1,
+            }
+        }
+        totals
+    }
+
+    fn cost(self) -> u64 {
+        self.bytes + (self.chunks + self.facts) * ENTRY_COST
+    }
+}
+
+impl Add for Totals {
+    type Output = Totals;
+
+    fn add(self, other: Totals) -> Totals {
+        Totals {
+            chunks: self.chunks + other.chunks,
+            bytes: self.bytes + other.bytes,
+            facts: self.facts + other.facts,
+        }
+    }
+}
+
+impl Sub for Totals {
+    type Output = Totals;
+
+    fn sub(self, other: Totals) -> Totals {
+        Totals {
+            chunks: self.chunks - other.chunks,
+            bytes: self.bytes - other.bytes,
+            facts: self.facts - other.facts,
+        }
+    }
+}
+
+/// Where a cursor starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// At the log's very first entry; what is gone is told as a gap.
+    Beginning,
+    /// At this entry; what is gone is told as a gap. A number still to come starts at the end.
+    At(Seq),
+    /// At the next entry.
+    Now,
+}
+
+/// Names a cursor of one log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct CursorId(u64);
+
+#[derive(Debug)]
+struct Cursor {
+    next: Seq,
+    /// The totals of everything before `next`.
+    passed: Totals,
+    lossless: bool,
+    waker: Option<Waker>,
+}
+
+#[derive(Debug)]
+struct Held {
+    entries: TurnEntries,
+    /// The totals up to and including this turn.
+    until: Totals,
+}
+
+impl Held {
+    fn first(&self) -> Seq {
+        self.entries[0].seq
+    }
+
+    fn after(&self) -> Seq {
+        Seq(self.first().0 + self.entries.len() as u64)
+    }
+}
+
+/// The log: whole turns, the oldest in front.
+#[derive(Debug)]
+pub(crate) struct MergedLog {
+    bound: u64,
+    turns: VecDeque<Held>,
+    end: Seq,
+    appended: Totals,
+    dropped: Totals,
+    cursors: BTreeMap<CursorId, Cursor>,
+    next_cursor: u64,
+    finished: bool,
+}
+
+impl MergedLog {
+    /// An empty log that holds about `bound` bytes.
+    pub(crate) fn new(bound: u64) -> Self {
+        MergedLog {
+            bound,
+            turns: VecDeque::new(),
+            end: Seq(0),
+            appended: Totals::default(),
+            dropped: Totals::default(),
+            cursors: BTreeMap::new(),
+            next_cursor: 0,
+            finished: false,
+        }
+    }
+
+    /// The sequence number of the next entry.
+    pub(crate) fn end(&self) -> Seq {
+        self.end
+    }
+
+    /// Appends the entries of one turn, which must continue the sequence, and wakes the readers.
+    pub(crate) fn append(&mut self, entries: Vec<Entry>) {
+        let Some(first) = entries.first() else { return };
+        debug_assert_eq!(first.seq, self.end, "the sequence must have no hole");
+        self.end = Seq(self.end.0 + entries.len() as u64);
+        self.appended = self.appended + Totals::of(&entries);
+        self.turns.push_back(Held { entries: entries.into(), until: self.appended });
+        self.trim();
+        self.wake();
+    }
+
+    /// Ends the log: readers that have read everything are told so.
+    pub(crate) fn finish(&mut self) {
+        self.finished = true;
+        self.wake();
+    }
+
+    fn wake(&mut self) {
+        for cursor in self.cursors.values_mut() {
+            if let Some(waker) = cursor.waker.take() {
+                waker.wake();
+            }
+        }
+    }
+
+    /// How many bytes may be read before the slowest lossless cursor is a whole log behind.
+    pub(crate) fn room(&self) -> u64 {
+        let lossless = self.cursors.values().filter(|cursor| cursor.lossless);
+        let behind = lossless.map(|cursor| (self.appended - cursor.passed).cost()).max();
+        self.bound.saturating_sub(behind.unwrap_or(0))
+    }
+
+    /// Drops the oldest turns over the bound, as far as no lossless cursor still needs them.
+    fn trim(&mut self) {
+        let lossless = self.cursors.values().filter(|cursor| cursor.lossless);
+        let needed = lossless.map(|cursor| cursor.next).min().unwrap_or(self.end);
+        while (self.appended - self.dropped).cost() > self.bound
+            && let Some(oldest) = self.turns.front()
+            && oldest.after() <= needed
+        {
+            self.dropped = oldest.until;
+            self.turns.pop_front();
+        }
+    }
+
+    /// Opens a cursor. A lossless one holds reading back when it is a whole log behind.
+    pub(crate) fn open(&mut self, start: Start, lossless: bool) -> CursorId {
+        let next = match start {
+            Start::Beginning => Seq(0),
+            Start::At(seq) => seq.min(self.end),
+            Start::Now => self.end,
+        };
+        let (next, passed) = self.turn_start(next);
+        let id = CursorId(self.next_cursor);
+        self.next_cursor += 1;
+        self.cursors.insert(id, Cursor { next, passed, lossless, waker: None });
+        id
+    }
+
+    /// The start of the turn that holds `seq`, with the totals before it. What was dropped is
+    /// counted as one stretch from the log's beginning: its inner totals are gone.
+    fn turn_start(&self, seq: Seq) -> (Seq, Totals) {
+        if seq == self.end {
+            return (self.end, self.appended);
+        }
+        let index = self.turns.partition_point(|held| held.after() <= seq);
+        match (index, self.turns.front()) {
+            (0, Some(oldest)) if oldest.first() <= seq => (oldest.first(), self.dropped),
+            (0, _) => (Seq(0), Totals::default()),
+            (index, _) => (self.turns[index].first(), self.turns[index - 1].until),
+        }
+    }
+
+    pub(crate) fn close(&mut self, id: CursorId) {
+        self.cursors.remove(&id);
+        self.trim();
+    }
+
+    /// Hands over what follows the cursor and moves it on; `None` where nothing follows yet.
+    pub(crate) fn read(&mut self, id: CursorId) -> Option<Batch> {
+        let cursor = self.cursors.get_mut(&id)?;
+        if cursor.next == self.end {
+            return None;
+        }
+        let mut batch = Batch::default();
+        let oldest = self.turns.front().map_or(self.end, Held::first);
+        if cursor.next < oldest {
+            let lost = self.dropped - cursor.passed;
+            batch.gap = Some(Gap {
+                first: cursor.next,
+                last: Seq(oldest.0 - 1),
+                chunks: lost.chunks,
+                bytes: lost.bytes,
+                facts: lost.facts,
+            });
+            (cursor.next, cursor.passed) = (oldest, self.dropped);
+        }
+        let from = self.turns.partition_point(|held| held.after() <= cursor.next);
+        let start = cursor.passed;
+        for held in self.turns.range(from..) {
+            batch.turns.push(Arc::clone(&held.entries));
+            (cursor.next, cursor.passed) = (held.after(), held.until);
+            if (cursor.passed - start).cost() >= BATCH_COST {
+                break;
+            }
+        }
+        self.trim();
+        Some(batch)
+    }
+
+    /// Whether entries follow the cursor.
+    pub(crate) fn has_more(&self, id: CursorId) -> bool {
+        self.cursors.get(&id).is_some_and(|cursor| cursor.next < self.end)
+    }
+
+    /// Reads, or leaves `waker` to be woken by the next append. `Some(None)` at the log's end.
+    pub(crate) fn read_or_wait(&mut self, id: CursorId, waker: &Waker) -> Option<Option<Batch>> {
+        if let Some(batch) = self.read(id) {
+            return Some(Some(batch));
+        }
+        if self.finished {
+            return Some(None);
+        }
+        if let Some(cursor) = self.cursors.get_mut(&id) {
+            cursor.waker = Some(waker.clone());
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+#[path = "merged_properties.rs"]
+mod properties;

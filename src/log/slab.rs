@@ -1,0 +1,82 @@
+//! Slabs: the memory that large reads land in, recycled when the last chunk that shares one goes.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+
+/// The length of a slab: a default pipe's whole content.
+pub(crate) const SLAB_LEN: usize = 64 * 1024;
+
+/// Slabs kept for reuse at most; what is more goes back to the allocator.
+const KEPT: usize = 64;
+
+/// A pool of slabs. The last one returned is the first one taken: its lines are still in the cache.
+#[derive(Debug, Default)]
+pub(crate) struct SlabPool {
+    free: Mutex<Vec<Box<[u8]>>>,
+}
+
+impl SlabPool {
+    pub(crate) fn take(self: &Arc<Self>) -> Slab {
+        let memory = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        Slab {
+            memory: memory.unwrap_or_else(|| vec![0; SLAB_LEN].into_boxed_slice()),
+            filled: 0,
+            pool: Arc::clone(self),
+        }
+    }
+}
+
+/// One slab, owned until it is frozen into shared bytes.
+#[derive(Debug)]
+pub(crate) struct Slab {
+    memory: Box<[u8]>,
+    filled: usize,
+    pool: Arc<SlabPool>,
+}
+
+impl Slab {
+    /// The whole memory, for a read to land in.
+    pub(crate) fn memory(&mut self) -> &mut [u8] {
+        &mut self.memory
+    }
+
+    /// The first `len` bytes as a shared slice; the slab returns to its pool with the last clone.
+    pub(crate) fn freeze(mut self, len: usize) -> Bytes {
+        self.filled = len;
+        Bytes::from_owner(self)
+    }
+}
+
+impl AsRef<[u8]> for Slab {
+    fn as_ref(&self) -> &[u8] {
+        &self.memory[..self.filled]
+    }
+}
+
+impl Drop for Slab {
+    fn drop(&mut self) {
+        let mut free = self.pool.free.lock().unwrap_or_else(PoisonError::into_inner);
+        if free.len() < KEPT {
+            free.push(std::mem::take(&mut self.memory));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slab_returns_to_its_pool_with_the_last_slice() {
+        let pool = Arc::new(SlabPool::default());
+        let mut slab = pool.take();
+        slab.memory()[..3].copy_from_slice(b"abc");
+        let bytes = slab.freeze(3);
+        let part = bytes.slice(1..);
+        drop(bytes);
+        assert_eq!((&part[..], pool.free.lock().unwrap().len()), (&b"bc"[..], 0));
+        drop(part);
+        assert_eq!(pool.free.lock().unwrap().len(), 1);
+    }
+}

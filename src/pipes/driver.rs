@@ -1,0 +1,159 @@
+//! `PipeDriver`: what a back-end that reads pipes has to provide.
+
+use std::{
+    collections::VecDeque,
+    fmt, io,
+    os::fd::{BorrowedFd, OwnedFd},
+    sync::Arc,
+    thread::Thread,
+};
+
+use bytes::Bytes;
+
+use crate::{ChildId, Stream};
+
+/// What a pipe is to its child.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum PipeKind {
+    /// It carries output.
+    Output(Stream),
+    /// It carries the waiter's one record of the exit.
+    Status,
+}
+
+/// Names a pipe context by its child and its kind, never by a descriptor number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct PipeKey {
+    pub(crate) child: ChildId,
+    pub(crate) kind: PipeKind,
+}
+
+/// A driver's own name for a pipe that it reads: a slot, and the slot's generation, so that a
+/// late completion can never be taken for one of the slot's next pipe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PipeToken {
+    pub(super) slot: u32,
+    pub(super) generation: u32,
+}
+
+/// What a driver found on a pipe.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) key: PipeKey,
+    pub(crate) what: Observed,
+}
+
+/// The kinds of finds.
+#[derive(Debug)]
+pub(crate) enum Observed {
+    /// Bytes, in the pipe's order.
+    Bytes(Bytes),
+    /// The end: nobody holds the other side any more. The driver has let go of the pipe.
+    End,
+    /// The pipe cannot be read. The driver has let go of it.
+    Failed(io::Error),
+}
+
+/// Reads pipes. See the module's contract.
+pub(crate) trait PipeDriver: fmt::Debug {
+    /// Starts reading a pipe, whose read end must be non-blocking.
+    fn add(&mut self, key: PipeKey, pipe: OwnedFd) -> io::Result<PipeToken>;
+
+    /// Stops reading a pipe and closes it, now or when its last read in flight has come back.
+    fn remove(&mut self, token: PipeToken);
+
+    /// The read end, while the driver reads it.
+    fn pipe(&self, token: PipeToken) -> Option<BorrowedFd<'_>>;
+
+    /// Looks at this pipe in the next turn, however quiet it was.
+    fn nudge(&mut self, token: PipeToken);
+
+    /// Whether an exit is found late without a nudge.
+    fn needs_nudge(&self) -> bool;
+
+    /// One turn: reads what is there, at most about `room` bytes of output (records are always
+    /// read), into `found`. The only place that may sleep, and only if `sleep` says so.
+    fn turn(&mut self, sleep: bool, room: u64, found: &mut VecDeque<Found>) -> io::Result<()>;
+
+    /// What ends the sleep of `turn` from another thread.
+    fn waker(&self) -> LoopWaker;
+}
+
+/// Ends the read loop's sleep.
+#[derive(Clone, Debug)]
+pub(crate) enum LoopWaker {
+    /// By a write to an eventfd that the ring reads.
+    #[cfg(target_os = "linux")]
+    EventFd(Arc<nix::sys::eventfd::EventFd>),
+    /// By unparking the thread.
+    Thread(Thread),
+}
+
+impl LoopWaker {
+    pub(crate) fn wake(&self) {
+        match self {
+            // It can only fail with its counter full, and then the loop wakes anyway.
+            #[cfg(target_os = "linux")]
+            LoopWaker::EventFd(event) => drop(event.write(1)),
+            LoopWaker::Thread(thread) => thread.unpark(),
+        }
+    }
+}
+
+/// A table of slots with generations.
+#[derive(Debug)]
+pub(super) struct Slots<T> {
+    slots: Vec<(u32, Option<T>)>,
+    free: Vec<u32>,
+}
+
+impl<T> Default for Slots<T> {
+    fn default() -> Self {
+        Slots { slots: Vec::new(), free: Vec::new() }
+    }
+}
+
+impl<T> Slots<T> {
+    pub(super) fn insert(&mut self, value: T) -> PipeToken {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push((0, None));
+            self.slots.len() as u32 - 1
+        });
+        let (generation, place) = &mut self.slots[slot as usize];
+        *place = Some(value);
+        PipeToken { slot, generation: *generation }
+    }
+
+    pub(super) fn get(&self, token: PipeToken) -> Option<&T> {
+        let (generation, value) = self.slots.get(token.slot as usize)?;
+        if *generation == token.generation { value.as_ref() } else { None }
+    }
+
+    pub(super) fn get_mut(&mut self, token: PipeToken) -> Option<&mut T> {
+        let (generation, value) = self.slots.get_mut(token.slot as usize)?;
+        if *generation == token.generation { value.as_mut() } else { None }
+    }
+
+    pub(super) fn remove(&mut self, token: PipeToken) -> Option<T> {
+        self.get(token)?;
+        let (generation, place) = &mut self.slots[token.slot as usize];
+        // A token's generation has 24 bits where a ring carries it.
+        *generation = (*generation + 1) & 0x00FF_FFFF;
+        self.free.push(token.slot);
+        place.take()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reused_slot_is_not_found_by_the_old_token() {
+        let mut slots = Slots::default();
+        let old = slots.insert('a');
+        assert_eq!(slots.remove(old), Some('a'));
+        let new = slots.insert('b');
+        assert_eq!((old.slot, slots.get(old), slots.get(new)), (new.slot, None, Some(&'b')));
+    }
+}

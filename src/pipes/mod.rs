@@ -1,0 +1,17 @@
+//! Pipe contexts and the drivers that read them: no select, poll or epoll on any pipe.
+//!
+//! A driver owns the read ends. It is used by one thread only, the read loop's. Its contract:
+//! when [`PipeDriver::turn`] returns, every byte that has left a pipe is in `found`, so that the
+//! loop may read a pipe itself (at an exit) without overtaking the driver.
+
+mod driver;
+#[cfg(target_os = "linux")]
+mod ring;
+mod select;
+mod sweep;
+
+pub(crate) use driver::{
+    Found, LoopWaker, Observed, PipeDriver, PipeKey, PipeKind, PipeToken,
+};
+pub use select::Driver;
+pub(crate) use select::{choose, from_environment};

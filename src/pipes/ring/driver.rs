@@ -1,0 +1,380 @@
+//! `Ring`: the driver itself: what it submits each turn, and what it makes of completions.
+
+use std::{
+    collections::VecDeque,
+    io,
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+    sync::Arc,
+};
+
+use io_uring::{IoUring, cqueue, opcode, types};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+
+use super::{
+    buffers::{BufferRing, CopyGroup},
+    enter::{self, Wait},
+    slot::{Event, Mode, Next, Reading},
+};
+use crate::{
+    log::{Gather, SLAB_LEN, Slab},
+    pipes::{
+        Found, LoopWaker, Observed, PipeDriver, PipeKey, PipeKind, PipeToken, driver::Slots,
+    },
+};
+
+const RECORD_GROUP: u16 = 0;
+const COLD_GROUP: u16 = 1;
+const HOT_GROUP: u16 = 2;
+
+/// Small buffers: the longest exit record fits.
+const RECORD_BUFFERS: (u16, usize) = (256, 64);
+const COLD_BUFFERS: (u16, usize) = (256, 4096);
+const HOT_BUFFERS: u16 = 32;
+
+/// A one-shot read of at most this much would have fitted a cold buffer.
+const SHORT: usize = COLD_BUFFERS.1;
+
+/// A turn that found this many reads makes the next one wait for several.
+const BUSY: usize = 4;
+
+/// Completions of the driver's own operations.
+const WAKE: u64 = u64::MAX;
+const CANCELLED: u64 = u64::MAX - 1;
+
+fn user_data(token: PipeToken) -> u64 {
+    u64::from(token.generation) << 32 | u64::from(token.slot)
+}
+
+fn token(user_data: u64) -> PipeToken {
+    PipeToken { slot: user_data as u32, generation: (user_data >> 32) as u32 }
+}
+
+#[derive(Debug)]
+struct Pipe {
+    key: PipeKey,
+    pipe: OwnedFd,
+    reading: Reading,
+}
+
+/// The slabs that one-shot reads land in, by buffer id; `None` where it is to be replaced.
+#[derive(Debug)]
+struct HotGroup {
+    ring: BufferRing,
+    slabs: Vec<Option<Slab>>,
+    /// Ids that the kernel does not have.
+    free: Vec<u16>,
+}
+
+impl HotGroup {
+    fn provided(&self) -> usize {
+        (self.slabs.len() - self.free.len()) * SLAB_LEN
+    }
+
+    fn provide(&mut self, room: usize, gather: &Gather<PipeKey>) {
+        let count = (room / SLAB_LEN).min(self.free.len());
+        for _ in 0..count {
+            let Some(id) = self.free.pop() else { break };
+            let slab = self.slabs[usize::from(id)].get_or_insert_with(|| gather.slab());
+            let memory = slab.memory().as_mut_ptr();
+            // SAFETY: the slab stays in `slabs`, untouched, until a completion names its id, and
+            // `slabs` is dropped after the io_uring.
+            unsafe { self.ring.provide(id, memory, SLAB_LEN as u32) };
+        }
+        if count > 0 {
+            self.ring.publish();
+        }
+    }
+
+    fn take(&mut self, id: u16) -> Option<Slab> {
+        self.free.push(id);
+        self.slabs[usize::from(id)].take()
+    }
+}
+
+/// The io_uring driver. The field order matters: the ring goes before what is registered with it.
+#[derive(Debug)]
+pub(in crate::pipes) struct Ring {
+    ring: IoUringDebug,
+    records: CopyGroup,
+    cold: CopyGroup,
+    hot: HotGroup,
+    wake: Arc<EventFd>,
+    wake_count: Box<u64>,
+    wake_armed: bool,
+    slots: Slots<Pipe>,
+    /// Pipes that wait for a multishot read or a record's read.
+    asking: VecDeque<PipeToken>,
+    /// Hot pipes in the order in which they get their next read.
+    queue: VecDeque<PipeToken>,
+    gather: Gather<PipeKey>,
+    turn: u32,
+    busy: bool,
+}
+
+/// `IoUring` has no `Debug`.
+struct IoUringDebug(IoUring);
+
+impl std::fmt::Debug for IoUringDebug {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "IoUring({})", self.0.as_raw_fd())
+    }
+}
+
+impl Ring {
+    /// For the thread that calls it.
+    pub(in crate::pipes) fn new() -> io::Result<Self> {
+        let ring = enter::build()?;
+        let submitter = ring.submitter();
+        let mut records =
+            CopyGroup::register(&submitter, RECORD_GROUP, RECORD_BUFFERS.0, RECORD_BUFFERS.1)?;
+        records.provide(usize::MAX);
+        let cold = CopyGroup::register(&submitter, COLD_GROUP, COLD_BUFFERS.0, COLD_BUFFERS.1)?;
+        let hot = HotGroup {
+            ring: BufferRing::register(&submitter, HOT_GROUP, HOT_BUFFERS)?,
+            slabs: (0..HOT_BUFFERS).map(|_| None).collect(),
+            free: (0..HOT_BUFFERS).rev().collect(),
+        };
+        let wake = EventFd::from_flags(EfdFlags::EFD_CLOEXEC)?;
+        Ok(Ring {
+            ring: IoUringDebug(ring),
+            records,
+            cold,
+            hot,
+            wake: Arc::new(wake),
+            wake_count: Box::new(0),
+            wake_armed: false,
+            slots: Slots::default(),
+            asking: VecDeque::new(),
+            queue: VecDeque::new(),
+            gather: Gather::new(),
+            turn: 0,
+            busy: false,
+        })
+    }
+
+    /// Submits a pipe's next operation.
+    fn submit(&mut self, token: PipeToken) -> io::Result<()> {
+        let Some(pipe) = self.slots.get_mut(token) else { return Ok(()) };
+        let fd = types::Fd(pipe.pipe.as_raw_fd());
+        let entry = match pipe.reading.mode() {
+            Mode::ToCool => opcode::ReadMulti::new(fd, 0, COLD_GROUP).build(),
+            Mode::Queued => one_shot(fd, SLAB_LEN, HOT_GROUP),
+            Mode::ToRecord => one_shot(fd, RECORD_BUFFERS.1, RECORD_GROUP),
+            Mode::Cold | Mode::Heating | Mode::Hot | Mode::Record | Mode::Leaving => return Ok(()),
+        };
+        pipe.reading.submitted();
+        // SAFETY: the pipe is closed only after the operation's last completion, and the buffer
+        // groups outlive the ring.
+        unsafe { enter::push(&mut self.ring.0, &entry.user_data(user_data(token))) }
+    }
+
+    /// Before entering: buffers, the wake-up, and the operations that pipes wait for.
+    fn prepare(&mut self, room: u64) -> io::Result<()> {
+        let room = usize::try_from(room).unwrap_or(usize::MAX);
+        let open = room.saturating_sub(self.cold.provided() + self.hot.provided());
+        // Half for each kind, so that neither can take all of a small room.
+        self.hot.provide(open / 2, &self.gather);
+        self.cold.provide(open / 2);
+        if !self.wake_armed {
+            let fd = types::Fd(self.wake.as_fd().as_raw_fd());
+            let memory = (&raw mut *self.wake_count).cast::<u8>();
+            let entry = opcode::Read::new(fd, memory, 8).build().user_data(WAKE);
+            // SAFETY: eventfd and counter live in boxes of this driver, which awaits the read (or
+            // drops the ring) before it drops them.
+            unsafe { enter::push(&mut self.ring.0, &entry)? };
+            self.wake_armed = true;
+        }
+        // A pipe whose read found no buffer asks again only when there is one.
+        for _ in 0..self.asking.len() {
+            let Some(token) = self.asking.pop_front() else { break };
+            let output = self.slots.get(token).map(|pipe| pipe.reading.mode()) == Some(Mode::ToCool);
+            if output && self.cold.provided() == 0 {
+                self.asking.push_back(token);
+            } else {
+                self.submit(token)?;
+            }
+        }
+        let buffers = self.hot.provided() / SLAB_LEN;
+        for _ in 0..buffers.min(self.queue.len()) {
+            let Some(token) = self.queue.pop_front() else { break };
+            self.submit(token)?;
+        }
+        Ok(())
+    }
+
+    /// Follows a state machine's word.
+    fn follow(&mut self, token: PipeToken, next: Next) -> io::Result<()> {
+        match next {
+            Next::Wait => {}
+            Next::Ask => match self.slots.get(token).map(|pipe| pipe.reading.mode()) {
+                Some(Mode::Queued) => self.queue.push_back(token),
+                Some(_) => self.asking.push_back(token),
+                None => {}
+            },
+            Next::Cancel => {
+                let entry =
+                    opcode::AsyncCancel::new(user_data(token)).build().user_data(CANCELLED);
+                // SAFETY: the entry points to nothing.
+                unsafe { enter::push(&mut self.ring.0, &entry)? };
+            }
+            Next::Close => drop(self.slots.remove(token)),
+        }
+        Ok(())
+    }
+
+    /// Makes finds of one completion.
+    fn complete(
+        &mut self,
+        entry: &cqueue::Entry,
+        found: &mut VecDeque<Found>,
+    ) -> io::Result<()> {
+        match entry.user_data() {
+            WAKE => self.wake_armed = false,
+            CANCELLED => {}
+            data => return self.complete_read(token(data), entry, found),
+        }
+        Ok(())
+    }
+
+    fn complete_read(
+        &mut self,
+        token: PipeToken,
+        entry: &cqueue::Entry,
+        found: &mut VecDeque<Found>,
+    ) -> io::Result<()> {
+        let Some(pipe) = self.slots.get_mut(token) else { return Ok(()) };
+        let (key, mode) = (pipe.key, pipe.reading.mode());
+        let mut emit = |key, bytes| found.push_back(Found { key, what: Observed::Bytes(bytes) });
+        let event = match usize::try_from(entry.result()) {
+            Ok(0) => {
+                self.gather.flush(&mut emit);
+                found.push_back(Found { key, what: Observed::End });
+                return self.follow(token, Next::Close);
+            }
+            Ok(len) => {
+                let Some(id) = cqueue::buffer_select(entry.flags()) else {
+                    return Err(io::Error::other("a read completed without its buffer"));
+                };
+                match (key.kind, mode) {
+                    (PipeKind::Status, _) => {
+                        self.gather.copy(key, self.records.content(id, len), &mut emit);
+                        self.records.provide(usize::MAX);
+                    }
+                    (PipeKind::Output(_), Mode::Hot) => {
+                        if let Some(slab) = self.hot.take(id) {
+                            let rest = self.gather.take_slab(key, slab, len, &mut emit);
+                            self.hot.slabs[usize::from(id)] = rest;
+                        }
+                    }
+                    (PipeKind::Output(_), _) => {
+                        self.gather.copy(key, self.cold.content(id, len), &mut emit);
+                    }
+                }
+                if cqueue::more(entry.flags()) {
+                    Event::More
+                } else if len <= SHORT {
+                    Event::Short
+                } else {
+                    Event::Full
+                }
+            }
+            Err(_) => match -entry.result() {
+                libc::ENOBUFS | libc::ECANCELED | libc::EINTR | libc::EAGAIN => Event::Over,
+                errno => {
+                    self.gather.flush(&mut emit);
+                    let error = io::Error::from_raw_os_error(errno);
+                    found.push_back(Found { key, what: Observed::Failed(error) });
+                    return self.follow(token, Next::Close);
+                }
+            },
+        };
+        let next = pipe.reading.on(event, self.turn);
+        self.follow(token, next)
+    }
+}
+
+/// A read of at most `len` bytes into a buffer of `group`, picked when there is something to read.
+fn one_shot(fd: types::Fd, len: usize, group: u16) -> io_uring::squeue::Entry {
+    opcode::Read::new(fd, std::ptr::null_mut(), len as u32)
+        .offset(u64::MAX)
+        .buf_group(group)
+        .build()
+        .flags(io_uring::squeue::Flags::BUFFER_SELECT)
+}
+
+impl PipeDriver for Ring {
+    fn add(&mut self, key: PipeKey, pipe: OwnedFd) -> io::Result<PipeToken> {
+        let reading = match key.kind {
+            PipeKind::Output(_) => Reading::output(),
+            PipeKind::Status => Reading::record(),
+        };
+        let token = self.slots.insert(Pipe { key, pipe, reading });
+        self.asking.push_back(token);
+        Ok(token)
+    }
+
+    fn remove(&mut self, token: PipeToken) {
+        let Some(pipe) = self.slots.get_mut(token) else { return };
+        let next = pipe.reading.leave();
+        if let Err(error) = self.follow(token, next) {
+            tracing::warn!(%error, "a read could not be cancelled; its pipe stays open");
+        }
+    }
+
+    fn pipe(&self, token: PipeToken) -> Option<BorrowedFd<'_>> {
+        Some(self.slots.get(token)?.pipe.as_fd())
+    }
+
+    fn nudge(&mut self, _token: PipeToken) {}
+
+    fn needs_nudge(&self) -> bool {
+        false
+    }
+
+    fn turn(&mut self, sleep: bool, room: u64, found: &mut VecDeque<Found>) -> io::Result<()> {
+        self.prepare(room)?;
+        let wait = match (sleep, self.busy) {
+            (false, _) => Wait::No,
+            (true, false) => Wait::ForOne,
+            (true, true) => Wait::ForMany,
+        };
+        enter::enter(&mut self.ring.0, wait)?;
+        self.turn = self.turn.wrapping_add(1);
+        let mut reads = 0;
+        loop {
+            // An entry is taken off the queue before it is handled, and handled whole.
+            while let Some(entry) = { self.ring.0.completion().next() } {
+                reads += 1;
+                self.complete(&entry, found)?;
+            }
+            if !enter::drain_overflow(&mut self.ring.0)? {
+                break;
+            }
+        }
+        self.gather.flush(&mut |key, bytes| {
+            found.push_back(Found { key, what: Observed::Bytes(bytes) });
+        });
+        self.busy = reads >= BUSY;
+        Ok(())
+    }
+
+    fn waker(&self) -> LoopWaker {
+        LoopWaker::EventFd(Arc::clone(&self.wake))
+    }
+}
+
+impl Drop for Ring {
+    /// A dropped ring can still take bytes out of pipes and write into buffers until its last
+    /// operation is cancelled: cancel all, and wait for each.
+    fn drop(&mut self) {
+        let cancel = self.ring.0.submitter().register_sync_cancel(
+            Some(types::Timespec::from(std::time::Duration::from_secs(1))),
+            types::CancelBuilder::any(),
+        );
+        if let Err(error) = cancel
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(%error, "the ring's reads could not be cancelled");
+        }
+    }
+}

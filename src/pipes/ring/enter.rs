@@ -1,0 +1,103 @@
+//! Making the ring, and entering the kernel in the ways that the driver needs.
+
+use std::{io, time::Duration};
+
+use io_uring::{
+    EnterFlags, IoUring, squeue,
+    types::{SubmitArgs, Timespec},
+};
+
+/// Submission entries; more are sent in several calls.
+const SUBMISSIONS: u32 = 256;
+
+/// Completion entries: two for each buffer, the ends of many pipes, and room. What exceeds them is
+/// kept by the kernel and fetched by `drain_overflow`.
+const COMPLETIONS: u32 = 4096;
+
+/// How long a busy loop waits for more completions before it takes the ones that are there.
+const GATHER_TIME: Duration = Duration::from_micros(50);
+
+/// How many completions a busy loop would like to have.
+const GATHER_COUNT: usize = 64;
+
+/// How to wait for completions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// Take what is there.
+    No,
+    /// Until one is there.
+    ForOne,
+    /// Until many are there, or some and a short time has passed.
+    ForMany,
+}
+
+/// A ring for the thread that calls this, and no other.
+pub(super) fn build() -> io::Result<IoUring> {
+    IoUring::builder()
+        .setup_single_issuer()
+        .setup_defer_taskrun()
+        .setup_cqsize(COMPLETIONS)
+        .setup_clamp()
+        .setup_submit_all()
+        .build(SUBMISSIONS)
+}
+
+/// Queues a submission, sending the queued ones first if the queue is full.
+///
+/// # Safety
+///
+/// What the entry points to must stay valid until its last completion.
+pub(super) unsafe fn push(ring: &mut IoUring, entry: &squeue::Entry) -> io::Result<()> {
+    loop {
+        // SAFETY: the caller's promise.
+        if unsafe { ring.submission().push(entry) }.is_ok() {
+            return Ok(());
+        }
+        enter(ring, Wait::No)?;
+    }
+}
+
+/// Submits what is queued, runs the kernel's deferred work, and waits.
+pub(super) fn enter(ring: &mut IoUring, wait: Wait) -> io::Result<()> {
+    let entered = match wait {
+        Wait::No => get_events(ring),
+        Wait::ForMany if ring.params().is_feature_min_timeout() => {
+            let far = Timespec::from(Duration::from_secs(3600));
+            let args =
+                SubmitArgs::new().min_wait_usec(GATHER_TIME.as_micros() as u32).timespec(&far);
+            ring.submitter().submit_with_args(GATHER_COUNT, &args)
+        }
+        Wait::ForOne | Wait::ForMany => ring.submit_and_wait(1),
+    };
+    match entered {
+        Ok(_) => Ok(()),
+        // A signal, an hour of silence, or completions that have to be taken first.
+        Err(error)
+            if matches!(
+                error.raw_os_error(),
+                Some(libc::EINTR | libc::ETIME | libc::EBUSY | libc::EAGAIN)
+            ) =>
+        {
+            Ok(())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// An enter that waits for nothing. `submit` alone would run none of the deferred work.
+fn get_events(ring: &mut IoUring) -> io::Result<usize> {
+    let queued = ring.submission().len() as u32;
+    // SAFETY: no argument is passed; the flags and counts are those of the manual page.
+    unsafe {
+        ring.submitter().enter::<libc::sigset_t>(queued, 0, EnterFlags::GETEVENTS.bits(), None)
+    }
+}
+
+/// Whether the kernel holds completions back that found no place. If so, it is entered for them.
+pub(super) fn drain_overflow(ring: &mut IoUring) -> io::Result<bool> {
+    let overflow = ring.submission().cq_overflow();
+    if overflow {
+        enter(ring, Wait::No)?;
+    }
+    Ok(overflow)
+}

@@ -1,0 +1,13 @@
+//! The io_uring driver: one ring, one thread, no readiness call at all.
+//!
+//! Quiet pipes wait in multishot reads; a pipe that floods is switched to one-shot reads of a
+//! whole slab, in turn with the others, and back when it calms down.
+
+mod buffers;
+mod driver;
+mod enter;
+mod self_test;
+mod slot;
+
+pub(super) use driver::Ring;
+pub(super) use self_test::self_test;

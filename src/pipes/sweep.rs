@@ -1,0 +1,168 @@
+//! The portable driver: adaptive non-blocking sweeps.
+//!
+//! A pipe that just gave bytes is looked at again at once; one that gave none is looked at less
+//! and less often. Between two sweeps the thread is parked, and a command unparks it.
+
+use std::{
+    collections::VecDeque,
+    io,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    thread,
+    time::{Duration, Instant},
+};
+
+use nix::errno::Errno;
+
+use super::{
+    driver::Slots, Found, LoopWaker, Observed, PipeDriver, PipeKey, PipeKind, PipeToken,
+};
+use crate::log::{Gather, SLAB_LEN};
+
+/// A pipe that stays quiet is looked at this often.
+const LONGEST: Duration = Duration::from_millis(50);
+
+/// A pipe that was just quiet for the first time is looked at again after this.
+const SHORTEST: Duration = Duration::from_nanos(50_000_000 / 128);
+
+/// A status pipe is looked at when it is nudged; this is only for a nudge that went amiss.
+const STATUS: Duration = Duration::from_secs(1);
+
+#[derive(Debug)]
+struct Swept {
+    key: PipeKey,
+    pipe: OwnedFd,
+    pause: Duration,
+    due: Instant,
+}
+
+/// The sweeping driver.
+#[derive(Debug)]
+pub(super) struct Sweep {
+    slots: Slots<Swept>,
+    /// The tokens to sweep, in the order in which they were added.
+    order: Vec<PipeToken>,
+    gather: Gather<PipeKey>,
+    /// Where the next sweep starts, so that nobody is always the last one to get room.
+    first: usize,
+    thread: thread::Thread,
+    started: Instant,
+}
+
+/// The next look: pipes of the same pause share their moments, so that one wake serves them all.
+fn next_look(started: Instant, now: Instant, pause: Duration) -> Instant {
+    let pauses = now.duration_since(started).as_nanos() / pause.as_nanos() + 1;
+    started + pause * u32::try_from(pauses).unwrap_or(u32::MAX)
+}
+
+impl Sweep {
+    /// For the thread that calls it.
+    pub(super) fn new() -> Self {
+        Sweep {
+            slots: Slots::default(),
+            order: Vec::new(),
+            gather: Gather::new(),
+            first: 0,
+            thread: thread::current(),
+            started: Instant::now(),
+        }
+    }
+
+    /// Looks once at every pipe that is due. Gives when the next one is, `None` for at once.
+    fn sweep(&mut self, mut room: u64, found: &mut VecDeque<Found>) -> Option<Instant> {
+        let now = Instant::now();
+        let mut next = now + STATUS;
+        let mut busy = false;
+        let mut emit = |key, bytes| found.push_back(Found { key, what: Observed::Bytes(bytes) });
+        let mut ended = Vec::new();
+        let len = self.order.len();
+        for step in 0..len {
+            let token = self.order[(self.first + step) % len];
+            let Some(swept) = self.slots.get_mut(token) else { continue };
+            let output = matches!(swept.key.kind, PipeKind::Output(_));
+            if output && room == 0 {
+                continue;
+            }
+            if swept.due > now {
+                next = next.min(swept.due);
+                continue;
+            }
+            let want = if output { room.min(SLAB_LEN as u64) as usize } else { SLAB_LEN };
+            let mut slab = self.gather.slab();
+            match nix::unistd::read(&swept.pipe, &mut slab.memory()[..want]) {
+                Ok(0) => ended.push((token, Observed::End)),
+                Ok(len) => {
+                    if output {
+                        room -= len as u64;
+                    }
+                    self.gather.take_slab(swept.key, slab, len, &mut emit);
+                    swept.pause = SHORTEST;
+                    busy = true;
+                }
+                Err(Errno::EINTR) => busy = true,
+                Err(Errno::EAGAIN) => {
+                    let pause = if output { swept.pause } else { STATUS };
+                    swept.due = next_look(self.started, now, pause);
+                    next = next.min(swept.due);
+                    swept.pause = (swept.pause * 2).min(LONGEST);
+                }
+                Err(error) => ended.push((token, Observed::Failed(error.into()))),
+            }
+        }
+        self.gather.flush(&mut emit);
+        self.first = if len == 0 { 0 } else { (self.first + 1) % len };
+        for (token, what) in ended {
+            if let Some(swept) = self.slots.remove(token) {
+                found.push_back(Found { key: swept.key, what });
+            }
+        }
+        let slots = &self.slots;
+        self.order.retain(|token| slots.get(*token).is_some());
+        (!busy).then_some(next)
+    }
+}
+
+impl PipeDriver for Sweep {
+    fn add(&mut self, key: PipeKey, pipe: OwnedFd) -> io::Result<PipeToken> {
+        let now = Instant::now();
+        let token = self.slots.insert(Swept { key, pipe, pause: SHORTEST, due: now });
+        self.order.push(token);
+        Ok(token)
+    }
+
+    fn remove(&mut self, token: PipeToken) {
+        self.slots.remove(token);
+    }
+
+    fn pipe(&self, token: PipeToken) -> Option<BorrowedFd<'_>> {
+        Some(self.slots.get(token)?.pipe.as_fd())
+    }
+
+    fn nudge(&mut self, token: PipeToken) {
+        if let Some(swept) = self.slots.get_mut(token) {
+            swept.due = Instant::now();
+        }
+    }
+
+    fn needs_nudge(&self) -> bool {
+        true
+    }
+
+    fn turn(&mut self, sleep: bool, room: u64, found: &mut VecDeque<Found>) -> io::Result<()> {
+        let next = self.sweep(room, found);
+        if let Some(next) = next
+            && sleep
+            && found.is_empty()
+        {
+            if self.order.is_empty() {
+                thread::park();
+            } else {
+                thread::park_timeout(next.saturating_duration_since(Instant::now()));
+            }
+        }
+        Ok(())
+    }
+
+    fn waker(&self) -> LoopWaker {
+        LoopWaker::Thread(self.thread.clone())
+    }
+}

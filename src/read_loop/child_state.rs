@@ -1,0 +1,103 @@
+//! One child as the read loop sees it: a pure state machine of its exit and its pipes.
+
+/// Where a child stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Its exit has not been recorded.
+    Running,
+    /// It has ended, and a descendant may still hold a pipe.
+    Exited,
+    /// It has ended and all its pipes are at their end.
+    Closed,
+}
+
+/// What happened to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Event {
+    /// The waiter's record arrived, and the pipes were drained.
+    ExitRecorded,
+    /// One of its output pipes is at its end.
+    PipeEnded,
+}
+
+/// The facts that an event makes true, in this order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Outcome {
+    pub(super) exited: bool,
+    pub(super) closed: bool,
+}
+
+/// The phase, and how many output pipes are still open.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ChildState {
+    phase: Phase,
+    open: u8,
+}
+
+impl ChildState {
+    pub(super) fn new(pipes: u8) -> Self {
+        ChildState { phase: Phase::Running, open: pipes }
+    }
+
+    pub(super) fn phase(self) -> Phase {
+        self.phase
+    }
+
+    /// Takes an event in. A second exit, and whatever comes after `Closed`, changes nothing.
+    pub(super) fn on(&mut self, event: Event) -> Outcome {
+        match (self.phase, event) {
+            (Phase::Running, Event::PipeEnded) => {
+                self.open = self.open.saturating_sub(1);
+                Outcome::default()
+            }
+            (Phase::Running, Event::ExitRecorded) => {
+                let closed = self.open == 0;
+                self.phase = if closed { Phase::Closed } else { Phase::Exited };
+                Outcome { exited: true, closed }
+            }
+            (Phase::Exited, Event::PipeEnded) => {
+                self.open = self.open.saturating_sub(1);
+                let closed = self.open == 0;
+                if closed {
+                    self.phase = Phase::Closed;
+                }
+                Outcome { exited: false, closed }
+            }
+            (Phase::Exited, Event::ExitRecorded) | (Phase::Closed, _) => Outcome::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod properties {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn event() -> impl Strategy<Value = Event> {
+        prop_oneof![Just(Event::ExitRecorded), Just(Event::PipeEnded)]
+    }
+
+    proptest! {
+        #[test]
+        fn one_exit_then_one_close_whatever_the_order(
+            pipes in 0_u8..4,
+            events in proptest::collection::vec(event(), 0..12),
+        ) {
+            let mut state = ChildState::new(pipes);
+            let (mut exits, mut closes, mut ends, mut records) = (0, 0, 0, 0);
+            for event in events {
+                match event {
+                    Event::ExitRecorded => records += 1,
+                    Event::PipeEnded => ends += 1,
+                }
+                let outcome = state.on(event);
+                exits += usize::from(outcome.exited);
+                closes += usize::from(outcome.closed);
+                prop_assert!(closes <= exits, "closed before the exit");
+                prop_assert_eq!(exits, usize::from(records > 0));
+                prop_assert_eq!(closes, usize::from(records > 0 && ends >= usize::from(pipes)));
+            }
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! The read loop's table of children: their pipe contexts and their audience.
+
+use std::sync::Arc;
+
+use actix::Recipient;
+use tokio::sync::oneshot;
+
+use super::{child_state::ChildState, deliver::Audience};
+use crate::{
+    Seq, Stream,
+    child::{ChildCell, CollectedOutput, Collector},
+    pipes::PipeToken,
+    waiter::Released,
+};
+
+/// One child.
+#[derive(Debug)]
+pub(super) struct ChildEntry {
+    pub(super) cell: Arc<ChildCell>,
+    pub(super) state: ChildState,
+    pub(super) stdout: Option<PipeToken>,
+    pub(super) stderr: Option<PipeToken>,
+    pub(super) status: Option<PipeToken>,
+    /// Its last fact in the log.
+    pub(super) last_seq: Seq,
+    /// How many bytes of it went into the log before its exit.
+    pub(super) output_bytes: u64,
+    /// Who hears of this child alone.
+    pub(super) audience: Option<Box<Audience>>,
+    /// Who waits for its whole output.
+    pub(super) collectors: Vec<(Collector, oneshot::Sender<CollectedOutput>)>,
+    pub(super) released_to: Option<Recipient<Released>>,
+    pub(super) span: tracing::Span,
+}
+
+impl ChildEntry {
+    /// The pipe context of an output stream.
+    pub(super) fn output(&mut self, stream: Stream) -> &mut Option<PipeToken> {
+        match stream {
+            Stream::Stdout => &mut self.stdout,
+            Stream::Stderr => &mut self.stderr,
+        }
+    }
+
+    pub(super) fn audience(&mut self) -> &mut Audience {
+        self.audience.get_or_insert_default()
+    }
+}

@@ -1,0 +1,103 @@
+//! `LoopLink`: what the read loop shares with other threads: its command queue, its waker, the log.
+
+use std::sync::{
+    Mutex, MutexGuard, OnceLock, PoisonError,
+    atomic::{AtomicBool, Ordering::SeqCst},
+};
+
+use super::LoopCommand;
+use crate::{log::MergedLog, pipes::LoopWaker};
+
+/// Everything by which the read loop is reached. It outlives every panic of the loop.
+#[derive(Debug)]
+pub(crate) struct LoopLink {
+    queue: Mutex<Vec<LoopCommand>>,
+    sleeping: AtomicBool,
+    paused: AtomicBool,
+    needs_nudge: AtomicBool,
+    waker: OnceLock<LoopWaker>,
+    log: Mutex<MergedLog>,
+}
+
+impl LoopLink {
+    pub(crate) fn new(bound: u64) -> Self {
+        LoopLink {
+            queue: Mutex::default(),
+            sleeping: AtomicBool::new(false),
+            paused: AtomicBool::new(false),
+            needs_nudge: AtomicBool::new(false),
+            waker: OnceLock::new(),
+            log: Mutex::new(MergedLog::new(bound)),
+        }
+    }
+
+    /// The merged log. Held for as short as it takes to append or to share some turns.
+    pub(crate) fn log(&self) -> MutexGuard<'_, MergedLog> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Queues a command and wakes the loop if it sleeps.
+    pub(crate) fn push(&self, command: LoopCommand) {
+        self.queue().push(command);
+        // The loop says that it sleeps and then looks at the queue once more; we queue and then
+        // look whether it sleeps. In one total order, one of the two sees the other.
+        if self.sleeping.swap(false, SeqCst)
+            && let Some(waker) = self.waker.get()
+        {
+            waker.wake();
+        }
+    }
+
+    /// After a reader moved on: wakes the loop if it waits for room.
+    pub(crate) fn room_changed(&self) {
+        if self.paused.load(SeqCst) {
+            self.push(LoopCommand::Room);
+        }
+    }
+
+    /// Tells the loop of a record in a status pipe, if its driver would find it late by itself.
+    pub(crate) fn nudge(&self, child: crate::ChildId) {
+        if self.needs_nudge.load(SeqCst) {
+            self.push(LoopCommand::Nudge(child));
+        }
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Vec<LoopCommand>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// For the loop: how it is woken, and whether it wants to be nudged.
+    pub(super) fn attach(&self, waker: LoopWaker, needs_nudge: bool) {
+        self.needs_nudge.store(needs_nudge, SeqCst);
+        // A second loop never attaches: the link and the loop are made together.
+        let _ = self.waker.set(waker);
+    }
+
+    /// For the loop: the commands that have come.
+    pub(super) fn take(&self, into: &mut impl Extend<LoopCommand>) {
+        let mut queue = self.queue();
+        if !queue.is_empty() {
+            into.extend(queue.drain(..));
+        }
+    }
+
+    /// For the loop: whether it may sleep. From here on a push wakes it, until `awake`.
+    pub(super) fn may_sleep(&self) -> bool {
+        self.sleeping.store(true, SeqCst);
+        let idle = self.queue().is_empty();
+        if !idle {
+            self.awake();
+        }
+        idle
+    }
+
+    /// For the loop: it runs, nobody needs to wake it.
+    pub(super) fn awake(&self) {
+        self.sleeping.store(false, SeqCst);
+    }
+
+    /// For the loop: whether it waits for room. Gives what was set before.
+    pub(super) fn set_paused(&self, paused: bool) -> bool {
+        self.paused.swap(paused, SeqCst)
+    }
+}

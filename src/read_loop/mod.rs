@@ -1,0 +1,15 @@
+//! The read loop: one thread that reads every pipe, fixes the order, and tells the subscribers.
+
+mod child_state;
+mod children;
+mod commands;
+mod core;
+mod deliver;
+mod drain;
+mod link;
+mod publish;
+mod state_manager;
+
+pub(crate) use commands::{LoopCommand, Registration};
+pub(crate) use link::LoopLink;
+pub(crate) use state_manager::{RunReport, StateManager};

@@ -1,0 +1,85 @@
+//! `Subscribe` and `Unsubscribe`: the messages to the policy.
+
+use std::sync::Arc;
+
+use actix::{Message, Recipient};
+
+use super::{Lifecycle, OutputBatch};
+use crate::{
+    Child, PolicyStopped, SubscriptionId,
+    child::ChildCell,
+    log::{ChildExited, Start},
+};
+
+/// What a subscriber wants to hear of.
+#[derive(Debug)]
+pub(crate) enum Interest {
+    Exits(Recipient<ChildExited>),
+    Lifecycle(Recipient<Lifecycle>),
+    Output { recipient: Recipient<OutputBatch>, start: Start, lossless: bool },
+}
+
+/// Subscribes an actor. In force for everything that is spawned or observed after the reply; it
+/// ends with [`Unsubscribe`] or with the actor.
+///
+/// ```no_run
+/// # use actix::prelude::*;
+/// # use actix_process::*;
+/// # async fn example(policy: PolicyHandle, recipient: Recipient<ChildExited>) -> Result<(), PolicyStopped> {
+/// let subscription = policy.subscribe(Subscribe::exits(recipient)).await?;
+/// policy.unsubscribe(subscription).await;
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Message)]
+#[rtype(result = "Result<SubscriptionId, PolicyStopped>")]
+#[must_use]
+pub struct Subscribe {
+    pub(crate) interest: Interest,
+    pub(crate) child: Option<Arc<ChildCell>>,
+}
+
+impl Subscribe {
+    /// To exits: one [`ChildExited`] for each child, never dropped.
+    pub fn exits(recipient: Recipient<ChildExited>) -> Self {
+        Subscribe { interest: Interest::Exits(recipient), child: None }
+    }
+
+    /// To lifecycle events, never dropped.
+    pub fn lifecycle(recipient: Recipient<Lifecycle>) -> Self {
+        Subscribe { interest: Interest::Lifecycle(recipient), child: None }
+    }
+
+    /// To batches of output, from the next entry on. The subscriber loses nothing: when it is a
+    /// whole log behind, reading pauses until it returns a batch.
+    pub fn output(recipient: Recipient<OutputBatch>) -> Self {
+        let interest = Interest::Output { recipient, start: Start::Now, lossless: true };
+        Subscribe { interest, child: None }
+    }
+
+    /// For output: never hold reading back. What the log drops meanwhile is told as a gap.
+    pub fn lossy(mut self) -> Self {
+        if let Interest::Output { lossless, .. } = &mut self.interest {
+            *lossless = false;
+        }
+        self
+    }
+
+    /// For output: from the log's beginning; what is gone is told as a gap.
+    pub fn from_beginning(mut self) -> Self {
+        if let Interest::Output { start, .. } = &mut self.interest {
+            *start = Start::Beginning;
+        }
+        self
+    }
+
+    /// Of this child only. Where it has ended already, a subscription to exits is served at once.
+    pub fn of(mut self, child: &Child) -> Self {
+        self.child = Some(Arc::clone(child.cell()));
+        self
+    }
+}
+
+/// Ends a subscription. What was sent before still arrives.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Unsubscribe(pub SubscriptionId);

@@ -1,0 +1,100 @@
+//! pidfds: names for processes that are never reused, and waiting by them.
+
+use std::{
+    io,
+    mem::MaybeUninit,
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+    time::Duration,
+};
+
+use nix::{
+    errno::Errno,
+    sys::{
+        signal::Signal,
+        wait::{Id, WaitPidFlag, WaitStatus, waitid},
+    },
+};
+
+use crate::{ExitStatus, ResourceUsage};
+
+/// Opens the pidfd of a child that nobody has reaped yet. Closed on exec.
+pub(crate) fn open(pid: i32) -> io::Result<OwnedFd> {
+    let pid = rustix::process::Pid::from_raw(pid).ok_or(Errno::ESRCH)?;
+    Ok(rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?)
+}
+
+/// Whether the child has ended, without reaping it. `ECHILD` where it is not ours to wait for.
+pub(crate) fn has_ended(pidfd: BorrowedFd<'_>) -> io::Result<bool> {
+    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    Ok(waitid(Id::PIDFd(pidfd), flags)? != WaitStatus::StillAlive)
+}
+
+/// Reaps the child if it has ended.
+pub(crate) fn reap(pidfd: BorrowedFd<'_>) -> io::Result<Option<(ExitStatus, ResourceUsage)>> {
+    let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+    let mut usage = MaybeUninit::<libc::rusage>::zeroed();
+    // nix and rustix have no waitid that gives the rusage; wait4 has, but takes a PID.
+    // SAFETY: both out-pointers are to memory of their type that lives through the call.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_waitid,
+            libc::P_PIDFD,
+            pidfd.as_raw_fd(),
+            info.as_mut_ptr(),
+            libc::WEXITED | libc::WNOHANG,
+            usage.as_mut_ptr(),
+        )
+    };
+    Errno::result(result)?;
+    // SAFETY: both were zeroed, a valid value, and then only written by the kernel.
+    let (info, usage) = unsafe { (info.assume_init(), usage.assume_init()) };
+    // SAFETY: waitid filled the fields of a SIGCHLD, or left all zero where nothing had ended.
+    let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
+    if pid == 0 {
+        return Ok(None);
+    }
+    let status = match info.si_code {
+        libc::CLD_EXITED => ExitStatus::Code(status),
+        code => ExitStatus::Signaled { signal: status, core_dumped: code == libc::CLD_DUMPED },
+    };
+    Ok(Some((status, resource_usage(&usage))))
+}
+
+fn resource_usage(usage: &libc::rusage) -> ResourceUsage {
+    let time = |time: libc::timeval| {
+        Duration::from_secs(time.tv_sec.unsigned_abs())
+            + Duration::from_micros(time.tv_usec.unsigned_abs())
+    };
+    ResourceUsage {
+        user_time: time(usage.ru_utime),
+        system_time: time(usage.ru_stime),
+        peak_memory_kib: usage.ru_maxrss.unsigned_abs(),
+    }
+}
+
+/// Signals the process. `ESRCH` once it has been reaped, whatever has its number by then.
+pub(crate) fn signal(pidfd: impl AsFd, signal: Signal) -> io::Result<()> {
+    send(pidfd.as_fd(), signal, 0)
+}
+
+/// Signals the process group that the process leads or led (Linux 6.9; `EINVAL` before).
+pub(crate) fn signal_group(pidfd: impl AsFd, signal: Signal) -> io::Result<()> {
+    const PIDFD_SIGNAL_PROCESS_GROUP: libc::c_uint = 1 << 2;
+    send(pidfd.as_fd(), signal, PIDFD_SIGNAL_PROCESS_GROUP)
+}
+
+fn send(pidfd: BorrowedFd<'_>, signal: Signal, flags: libc::c_uint) -> io::Result<()> {
+    // rustix's call takes no flags.
+    // SAFETY: no memory is passed: the info pointer may be null.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            pidfd.as_raw_fd(),
+            signal as libc::c_int,
+            std::ptr::null::<libc::siginfo_t>(),
+            flags,
+        )
+    };
+    Errno::result(result)?;
+    Ok(())
+}
