@@ -41,17 +41,17 @@ impl Collector {
         }
     }
 
-    /// Puts the chunks together. `written` is how much the child wrote before its exit.
-    pub(crate) fn finish(self, exit: ChildExited, written: u64) -> CollectedOutput {
+    /// Puts the chunks together.
+    pub(crate) fn finish(self, exit: ChildExited) -> CollectedOutput {
         let together = |stream: Stream| {
             let of_stream = self.chunks.iter().filter(|chunk| chunk.stream == stream);
             of_stream.map(|chunk| &chunk.bytes[..]).collect::<Vec<_>>().concat()
         };
         CollectedOutput {
-            exit,
             stdout: together(Stream::Stdout),
             stderr: together(Stream::Stderr),
-            missing: written.saturating_sub(self.bytes),
+            missing: exit.output_bytes.saturating_sub(self.bytes),
+            exit,
         }
     }
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{Batch, Entry, Fact, Gap, TurnEntries};
-use crate::Seq;
+use crate::{ChildId, Seq};
 
 /// What an entry costs beside its bytes, so that a flood of tiny chunks is bounded too.
 const ENTRY_COST: u64 = 96;
@@ -73,8 +73,6 @@ impl Sub for Totals {
 pub(crate) enum Start {
     /// At the log's very first entry; what is gone is told as a gap.
     Beginning,
-    /// At this entry; what is gone is told as a gap. A number still to come starts at the end.
-    At(Seq),
     /// At the next entry.
     Now,
 }
@@ -153,6 +151,12 @@ impl MergedLog {
         self.wake();
     }
 
+    /// Shows the entries of one child that are there.
+    pub(crate) fn each_of(&self, child: ChildId, mut each: impl FnMut(&Entry)) {
+        let entries = self.turns.iter().flat_map(|held| held.entries.iter());
+        entries.filter(|entry| entry.child == child).for_each(|entry| each(entry));
+    }
+
     /// Ends the log: readers that have read everything are told so.
     pub(crate) fn finish(&mut self) {
         self.finished = true;
@@ -189,30 +193,14 @@ impl MergedLog {
 
     /// Opens a cursor. A lossless one holds reading back when it is a whole log behind.
     pub(crate) fn open(&mut self, start: Start, lossless: bool) -> CursorId {
-        let next = match start {
-            Start::Beginning => Seq(0),
-            Start::At(seq) => seq.min(self.end),
-            Start::Now => self.end,
+        let (next, passed) = match start {
+            Start::Beginning => (Seq(0), Totals::default()),
+            Start::Now => (self.end, self.appended),
         };
-        let (next, passed) = self.turn_start(next);
         let id = CursorId(self.next_cursor);
         self.next_cursor += 1;
         self.cursors.insert(id, Cursor { next, passed, lossless, waker: None });
         id
-    }
-
-    /// The start of the turn that holds `seq`, with the totals before it. What was dropped is
-    /// counted as one stretch from the log's beginning: its inner totals are gone.
-    fn turn_start(&self, seq: Seq) -> (Seq, Totals) {
-        if seq == self.end {
-            return (self.end, self.appended);
-        }
-        let index = self.turns.partition_point(|held| held.after() <= seq);
-        match (index, self.turns.front()) {
-            (0, Some(oldest)) if oldest.first() <= seq => (oldest.first(), self.dropped),
-            (0, _) => (Seq(0), Totals::default()),
-            (index, _) => (self.turns[index].first(), self.turns[index - 1].until),
-        }
     }
 
     pub(crate) fn close(&mut self, id: CursorId) {

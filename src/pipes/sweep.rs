@@ -122,11 +122,11 @@ impl Sweep {
 }
 
 impl PipeDriver for Sweep {
-    fn add(&mut self, key: PipeKey, pipe: OwnedFd) -> io::Result<PipeToken> {
+    fn add(&mut self, key: PipeKey, pipe: OwnedFd) -> PipeToken {
         let now = Instant::now();
         let token = self.slots.insert(Swept { key, pipe, pause: SHORTEST, due: now });
         self.order.push(token);
-        Ok(token)
+        token
     }
 
     fn remove(&mut self, token: PipeToken) {

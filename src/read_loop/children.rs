@@ -9,7 +9,8 @@ use super::{child_state::ChildState, deliver::Audience};
 use crate::{
     Seq, Stream,
     child::{ChildCell, CollectedOutput, Collector},
-    pipes::PipeToken,
+    log::ChildExited,
+    pipes::{PipeKind, PipeToken},
     waiter::Released,
 };
 
@@ -25,8 +26,8 @@ pub(super) struct ChildEntry {
     pub(super) last_seq: Seq,
     /// How many bytes of it went into the log before its exit.
     pub(super) output_bytes: u64,
-    /// Who hears of this child alone.
-    pub(super) audience: Option<Box<Audience>>,
+    /// Who hears of this child's exit alone.
+    pub(super) exits: Audience<ChildExited>,
     /// Who waits for its whole output.
     pub(super) collectors: Vec<(Collector, oneshot::Sender<CollectedOutput>)>,
     pub(super) released_to: Option<Recipient<Released>>,
@@ -34,15 +35,12 @@ pub(super) struct ChildEntry {
 }
 
 impl ChildEntry {
-    /// The pipe context of an output stream.
-    pub(super) fn output(&mut self, stream: Stream) -> &mut Option<PipeToken> {
-        match stream {
-            Stream::Stdout => &mut self.stdout,
-            Stream::Stderr => &mut self.stderr,
+    /// The pipe context of a kind, while its pipe is open.
+    pub(super) fn pipe(&mut self, kind: PipeKind) -> &mut Option<PipeToken> {
+        match kind {
+            PipeKind::Output(Stream::Stdout) => &mut self.stdout,
+            PipeKind::Output(Stream::Stderr) => &mut self.stderr,
+            PipeKind::Status => &mut self.status,
         }
-    }
-
-    pub(super) fn audience(&mut self) -> &mut Audience {
-        self.audience.get_or_insert_default()
     }
 }

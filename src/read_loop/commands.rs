@@ -9,7 +9,7 @@ use crate::{
     ChildId, Part, PolicyStopped, SubscriptionId,
     child::{ChildCell, CollectedOutput},
     log::ChildExited,
-    subscribe::Subscribe,
+    subscribe::{Interest, Lifecycle, Subscribe},
     waiter::Released,
 };
 
@@ -25,7 +25,7 @@ pub(crate) enum LoopCommand {
     /// Remove a subscription.
     Unsubscribe(SubscriptionId),
     /// A hungry subscriber returned a credit.
-    Credit(SubscriptionId),
+    Credit,
     /// A reader moved on: look at the room again.
     Room,
     /// Send this child's whole output at its exit.
@@ -34,6 +34,27 @@ pub(crate) enum LoopCommand {
     Restarted(Part, String),
     /// Close everything, tell everyone why, and end.
     Finish(PolicyStopped),
+}
+
+impl LoopCommand {
+    /// Tells whoever waits for it that the loop has ended.
+    pub(super) fn refuse(self, reason: &PolicyStopped) {
+        match self {
+            LoopCommand::Register(registration) => registration.cell.settle(Err(reason.clone())),
+            LoopCommand::Subscribe(_, Subscribe { interest: Interest::Lifecycle(to), .. }) => {
+                to.do_send(Lifecycle::Stopped(reason.clone()));
+            }
+            // A collector's reply is dropped with it, which tells the one who waits.
+            LoopCommand::Collect(..)
+            | LoopCommand::Subscribe(..)
+            | LoopCommand::Unsubscribe(_)
+            | LoopCommand::Nudge(_)
+            | LoopCommand::Credit
+            | LoopCommand::Room
+            | LoopCommand::Restarted(..)
+            | LoopCommand::Finish(_) => {}
+        }
+    }
 }
 
 /// A child that the read loop is to read: its pipes, and who hears of its end.

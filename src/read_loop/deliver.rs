@@ -7,44 +7,60 @@ use actix::{Message, Recipient};
 use super::LoopLink;
 use crate::{
     ChildId, SubscriptionId,
-    log::{ChildExited, CursorId},
-    subscribe::{Credits, Lifecycle, OutputBatch},
+    log::CursorId,
+    subscribe::{Credits, OutputBatch},
 };
 
-/// Who hears of exits and of the lifecycle: of every child, or of one.
-#[derive(Debug, Default)]
-pub(super) struct Audience {
-    pub(super) exits: Vec<(Option<SubscriptionId>, Recipient<ChildExited>)>,
-    pub(super) lifecycle: Vec<(Option<SubscriptionId>, Recipient<Lifecycle>)>,
+/// Recipients of one kind of message; those that came with a spawn have no subscription.
+#[derive(Debug)]
+pub(super) struct Audience<M>
+where
+    M: Message<Result = ()> + Send,
+{
+    members: Vec<Member<M>>,
 }
 
-/// Sends to each recipient that is alive and removes the others. `do_send` ignores a mailbox's
-/// capacity, so a full one loses nothing.
-fn send_all<M: Message<Result = ()> + Clone + Send + 'static>(
-    recipients: &mut Vec<(Option<SubscriptionId>, Recipient<M>)>,
-    message: &M,
-) {
-    recipients.retain(|(_, recipient)| {
-        let alive = recipient.connected();
-        if alive {
-            recipient.do_send(message.clone());
-        }
-        alive
-    });
+#[derive(Debug)]
+struct Member<M>
+where
+    M: Message<Result = ()> + Send,
+{
+    subscription: Option<SubscriptionId>,
+    /// The only child that it wants to hear of.
+    child: Option<ChildId>,
+    recipient: Recipient<M>,
 }
 
-impl Audience {
-    pub(super) fn exited(&mut self, exit: &ChildExited) {
-        send_all(&mut self.exits, exit);
+impl<M: Message<Result = ()> + Send> Default for Audience<M> {
+    fn default() -> Self {
+        Audience { members: Vec::new() }
     }
+}
 
-    pub(super) fn lifecycle(&mut self, event: &Lifecycle) {
-        send_all(&mut self.lifecycle, event);
+impl<M: Message<Result = ()> + Clone + Send + 'static> Audience<M> {
+    pub(super) fn add(
+        &mut self,
+        subscription: Option<SubscriptionId>,
+        child: Option<ChildId>,
+        recipient: Recipient<M>,
+    ) {
+        self.members.push(Member { subscription, child, recipient });
     }
 
     pub(super) fn remove(&mut self, id: SubscriptionId) {
-        self.exits.retain(|(other, _)| *other != Some(id));
-        self.lifecycle.retain(|(other, _)| *other != Some(id));
+        self.members.retain(|member| member.subscription != Some(id));
+    }
+
+    /// Sends what is about `child` (or about all) to everyone who is alive and wants it, and
+    /// removes the dead. `do_send` ignores a mailbox's capacity, so a full one loses nothing.
+    pub(super) fn tell(&mut self, child: Option<ChildId>, message: &M) {
+        self.members.retain(|member| {
+            let alive = member.recipient.connected();
+            if alive && (child.is_none() || member.child.is_none() || member.child == child) {
+                member.recipient.do_send(message.clone());
+            }
+            alive
+        });
     }
 }
 
@@ -68,13 +84,25 @@ impl OutputSubscriber {
             if !link.log().has_more(self.cursor) || !self.credits.take() {
                 return true;
             }
-            let batch = link.log().read(self.cursor);
-            let batch = OutputBatch::new(batch.unwrap_or_default(), self.child, &self.credits);
-            if batch.is_empty() {
-                batch.discard();
-            } else {
-                self.recipient.do_send(batch);
-            }
+            self.hand_over(link);
+        }
+    }
+
+    /// Hands over all that is left, without credit: nobody will be there to ask later. It is at
+    /// most what the log holds.
+    pub(super) fn deliver_rest(&self, link: &LoopLink) {
+        while self.recipient.connected() && link.log().has_more(self.cursor) {
+            self.hand_over(link);
+        }
+    }
+
+    fn hand_over(&self, link: &LoopLink) {
+        let batch = link.log().read(self.cursor).unwrap_or_default();
+        let batch = OutputBatch::new(batch, self.child, &self.credits);
+        if batch.is_empty() {
+            batch.discard();
+        } else {
+            self.recipient.do_send(batch);
         }
     }
 }

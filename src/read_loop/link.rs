@@ -6,12 +6,19 @@ use std::sync::{
 };
 
 use super::LoopCommand;
-use crate::{log::MergedLog, pipes::LoopWaker};
+use crate::{PolicyStopped, log::MergedLog, pipes::LoopWaker};
+
+#[derive(Debug, Default)]
+struct Queue {
+    commands: Vec<LoopCommand>,
+    /// Set when the loop has ended: nothing is queued any more.
+    ended: Option<PolicyStopped>,
+}
 
 /// Everything by which the read loop is reached. It outlives every panic of the loop.
 #[derive(Debug)]
 pub(crate) struct LoopLink {
-    queue: Mutex<Vec<LoopCommand>>,
+    queue: Mutex<Queue>,
     sleeping: AtomicBool,
     paused: AtomicBool,
     needs_nudge: AtomicBool,
@@ -38,7 +45,13 @@ impl LoopLink {
 
     /// Queues a command and wakes the loop if it sleeps.
     pub(crate) fn push(&self, command: LoopCommand) {
-        self.queue().push(command);
+        {
+            let mut queue = self.queue();
+            if let Some(reason) = &queue.ended {
+                return command.refuse(reason);
+            }
+            queue.commands.push(command);
+        }
         // The loop says that it sleeps and then looks at the queue once more; we queue and then
         // look whether it sleeps. In one total order, one of the two sees the other.
         if self.sleeping.swap(false, SeqCst)
@@ -62,7 +75,7 @@ impl LoopLink {
         }
     }
 
-    fn queue(&self) -> MutexGuard<'_, Vec<LoopCommand>> {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -76,15 +89,23 @@ impl LoopLink {
     /// For the loop: the commands that have come.
     pub(super) fn take(&self, into: &mut impl Extend<LoopCommand>) {
         let mut queue = self.queue();
-        if !queue.is_empty() {
-            into.extend(queue.drain(..));
+        if !queue.commands.is_empty() {
+            into.extend(queue.commands.drain(..));
         }
+    }
+
+    /// For the loop: it ends. What is queued, and what will come, is refused.
+    pub(crate) fn end(&self, reason: &PolicyStopped) {
+        self.log().finish();
+        let mut queue = self.queue();
+        queue.ended = Some(reason.clone());
+        queue.commands.drain(..).for_each(|command| command.refuse(reason));
     }
 
     /// For the loop: whether it may sleep. From here on a push wakes it, until `awake`.
     pub(super) fn may_sleep(&self) -> bool {
         self.sleeping.store(true, SeqCst);
-        let idle = self.queue().is_empty();
+        let idle = self.queue().commands.is_empty();
         if !idle {
             self.awake();
         }

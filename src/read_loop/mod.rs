@@ -12,4 +12,4 @@ mod state_manager;
 
 pub(crate) use commands::{LoopCommand, Registration};
 pub(crate) use link::LoopLink;
-pub(crate) use state_manager::{RunReport, StateManager};
+pub(crate) use state_manager::{Run, StateManager};

@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use crate::{
-    ChildId, Entry, Gap, SubscriptionId,
+    ChildId, Entry, Gap,
     log::Batch,
     read_loop::{LoopCommand, LoopLink},
 };
@@ -17,7 +17,6 @@ const CREDITS: u32 = 4;
 /// The credit of one subscriber.
 #[derive(Debug)]
 pub(crate) struct Credits {
-    subscription: SubscriptionId,
     available: AtomicU32,
     /// The loop had something to deliver and found no credit.
     hungry: AtomicBool,
@@ -25,9 +24,8 @@ pub(crate) struct Credits {
 }
 
 impl Credits {
-    pub(crate) fn new(subscription: SubscriptionId, link: &Arc<LoopLink>) -> Arc<Self> {
+    pub(crate) fn new(link: &Arc<LoopLink>) -> Arc<Self> {
         Arc::new(Credits {
-            subscription,
             available: AtomicU32::new(CREDITS),
             hungry: AtomicBool::new(false),
             link: Arc::downgrade(link),
@@ -55,7 +53,7 @@ impl Credits {
         if self.hungry.swap(false, SeqCst)
             && let Some(link) = self.link.upgrade()
         {
-            link.push(LoopCommand::Credit(self.subscription));
+            link.push(LoopCommand::Credit);
         }
     }
 }

@@ -15,12 +15,20 @@ use nix::{
     },
 };
 
+use tokio::io::{Interest, unix::AsyncFd};
+
 use crate::{ExitStatus, ResourceUsage};
 
 /// Opens the pidfd of a child that nobody has reaped yet. Closed on exec.
 pub(crate) fn open(pid: i32) -> io::Result<OwnedFd> {
     let pid = rustix::process::Pid::from_raw(pid).ok_or(Errno::ESRCH)?;
     Ok(rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?)
+}
+
+/// Registers a pidfd with the reactor of the current runtime: it becomes readable at the exit.
+pub(crate) fn watch(pidfd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: an `OwnedFd` is open, always names the same descriptor, and is not taken out.
+    Ok(unsafe { AsyncFd::register_with_interest(pidfd, Interest::READABLE) }?)
 }
 
 /// Whether the child has ended, without reaping it. `ECHILD` where it is not ours to wait for.

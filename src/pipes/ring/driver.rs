@@ -54,6 +54,8 @@ struct Pipe {
     key: PipeKey,
     pipe: OwnedFd,
     reading: Reading,
+    /// The buffer group of the operation in flight.
+    group: u16,
 }
 
 /// The slabs that one-shot reads land in, by buffer id; `None` where it is to be replaced.
@@ -156,12 +158,13 @@ impl Ring {
     fn submit(&mut self, token: PipeToken) -> io::Result<()> {
         let Some(pipe) = self.slots.get_mut(token) else { return Ok(()) };
         let fd = types::Fd(pipe.pipe.as_raw_fd());
-        let entry = match pipe.reading.mode() {
-            Mode::ToCool => opcode::ReadMulti::new(fd, 0, COLD_GROUP).build(),
-            Mode::Queued => one_shot(fd, SLAB_LEN, HOT_GROUP),
-            Mode::ToRecord => one_shot(fd, RECORD_BUFFERS.1, RECORD_GROUP),
+        let (group, entry) = match pipe.reading.mode() {
+            Mode::ToCool => (COLD_GROUP, opcode::ReadMulti::new(fd, 0, COLD_GROUP).build()),
+            Mode::Queued => (HOT_GROUP, one_shot(fd, SLAB_LEN, HOT_GROUP)),
+            Mode::ToRecord => (RECORD_GROUP, one_shot(fd, RECORD_BUFFERS.1, RECORD_GROUP)),
             Mode::Cold | Mode::Heating | Mode::Hot | Mode::Record | Mode::Leaving => return Ok(()),
         };
+        pipe.group = group;
         pipe.reading.submitted();
         // SAFETY: the pipe is closed only after the operation's last completion, and the buffer
         // groups outlive the ring.
@@ -243,7 +246,7 @@ impl Ring {
         found: &mut VecDeque<Found>,
     ) -> io::Result<()> {
         let Some(pipe) = self.slots.get_mut(token) else { return Ok(()) };
-        let (key, mode) = (pipe.key, pipe.reading.mode());
+        let key = pipe.key;
         let mut emit = |key, bytes| found.push_back(Found { key, what: Observed::Bytes(bytes) });
         let event = match usize::try_from(entry.result()) {
             Ok(0) => {
@@ -255,18 +258,18 @@ impl Ring {
                 let Some(id) = cqueue::buffer_select(entry.flags()) else {
                     return Err(io::Error::other("a read completed without its buffer"));
                 };
-                match (key.kind, mode) {
-                    (PipeKind::Status, _) => {
+                match pipe.group {
+                    RECORD_GROUP => {
                         self.gather.copy(key, self.records.content(id, len), &mut emit);
                         self.records.provide(usize::MAX);
                     }
-                    (PipeKind::Output(_), Mode::Hot) => {
+                    HOT_GROUP => {
                         if let Some(slab) = self.hot.take(id) {
                             let rest = self.gather.take_slab(key, slab, len, &mut emit);
                             self.hot.slabs[usize::from(id)] = rest;
                         }
                     }
-                    (PipeKind::Output(_), _) => {
+                    _ => {
                         self.gather.copy(key, self.cold.content(id, len), &mut emit);
                     }
                 }
@@ -303,14 +306,14 @@ fn one_shot(fd: types::Fd, len: usize, group: u16) -> io_uring::squeue::Entry {
 }
 
 impl PipeDriver for Ring {
-    fn add(&mut self, key: PipeKey, pipe: OwnedFd) -> io::Result<PipeToken> {
+    fn add(&mut self, key: PipeKey, pipe: OwnedFd) -> PipeToken {
         let reading = match key.kind {
             PipeKind::Output(_) => Reading::output(),
             PipeKind::Status => Reading::record(),
         };
-        let token = self.slots.insert(Pipe { key, pipe, reading });
+        let token = self.slots.insert(Pipe { key, pipe, reading, group: COLD_GROUP });
         self.asking.push_back(token);
-        Ok(token)
+        token
     }
 
     fn remove(&mut self, token: PipeToken) {

@@ -1,0 +1,174 @@
+//! Property tests of the log: gapless, per-pipe order, bound, cursors.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use proptest::prelude::*;
+
+use super::*;
+use crate::{ChildId, Stream, Turn, log::Chunk};
+
+/// One thing that happens to a log.
+#[derive(Clone, Debug)]
+enum Step {
+    /// A turn with chunks of these lengths, by these children.
+    Turn(Vec<(u64, usize)>),
+    Open { lossless: bool, beginning: bool },
+    Read(usize),
+    Close(usize),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => proptest::collection::vec((0_u64..3, 1_usize..600), 1..6).prop_map(Step::Turn),
+        1 => (any::<bool>(), any::<bool>())
+            .prop_map(|(lossless, beginning)| Step::Open { lossless, beginning }),
+        3 => (0_usize..4).prop_map(Step::Read),
+        1 => (0_usize..4).prop_map(Step::Close),
+    ]
+}
+
+/// What a reader of the model has been handed.
+struct Reader {
+    id: CursorId,
+    lossless: bool,
+    next: u64,
+    /// Bytes that were in the log before it started.
+    before: u64,
+    delivered: u64,
+    gaps: u64,
+}
+
+const BOUND: u64 = 4_096;
+
+/// A log beside a model of it: what was written, and what each reader was handed.
+struct Model {
+    log: MergedLog,
+    readers: Vec<Reader>,
+    written: u64,
+    /// The next byte of each child: a child's bytes count upwards.
+    next_byte: HashMap<u64, u8>,
+    /// Where each reader has come in each child's bytes.
+    seen: HashMap<(CursorId, u64), u8>,
+    turn: u64,
+}
+
+impl Model {
+    fn append(&mut self, chunks: Vec<(u64, usize)>) {
+        self.turn += 1;
+        let mut entries = Vec::new();
+        for (place, (child, len)) in chunks.into_iter().enumerate() {
+            let next = self.next_byte.entry(child).or_default();
+            let bytes: Vec<u8> = (0..len).map(|_| { *next = next.wrapping_add(1); *next }).collect();
+            self.written += len as u64;
+            let chunk = Chunk { stream: Stream::Stdout, bytes: bytes.into(), after_exit: false };
+            entries.push(Entry {
+                seq: Seq(self.log.end().0 + place as u64),
+                turn: Turn(self.turn),
+                child: ChildId(child),
+                fact: Fact::Chunk(chunk),
+            });
+        }
+        self.log.append(entries);
+    }
+
+    fn open(&mut self, lossless: bool, beginning: bool) {
+        let start = if beginning { Start::Beginning } else { Start::Now };
+        let id = self.log.open(start, lossless);
+        let (next, before) = if beginning { (0, 0) } else { (self.log.end().0, self.written) };
+        self.readers.push(Reader { id, lossless, next, before, delivered: 0, gaps: 0 });
+    }
+
+    fn read(&mut self, reader: usize) -> Result<(), TestCaseError> {
+        let Some(reader) = self.readers.get_mut(reader) else { return Ok(()) };
+        let Some(batch) = self.log.read(reader.id) else {
+            prop_assert_eq!(reader.next, self.log.end().0, "nothing to read before the end");
+            return Ok(());
+        };
+        if let Some(gap) = batch.gap() {
+            prop_assert!(!reader.lossless || reader.delivered == 0, "a lossless reader lost bytes");
+            prop_assert_eq!(gap.first, Seq(reader.next), "a gap stands in place of what is gone");
+            prop_assert_eq!(gap.chunks, gap.last.0 - gap.first.0 + 1);
+            reader.next = gap.last.0 + 1;
+            reader.gaps += gap.bytes;
+            self.seen.retain(|(id, _), _| *id != reader.id);
+        }
+        for entry in batch.entries() {
+            prop_assert_eq!(entry.seq, Seq(reader.next), "the sequence has a hole");
+            reader.next += 1;
+            let Fact::Chunk(chunk) = &entry.fact else { unreachable!("only chunks are appended") };
+            reader.delivered += chunk.bytes.len() as u64;
+            let mut last = self.seen.get(&(reader.id, entry.child.0)).copied();
+            for &byte in &chunk.bytes {
+                prop_assert!(last.is_none_or(|last| byte == last.wrapping_add(1)), "out of order");
+                last = Some(byte);
+            }
+            self.seen.extend(last.map(|last| ((reader.id, entry.child.0), last)));
+        }
+        Ok(())
+    }
+
+    fn check_bound(&self, largest_turn: u64) -> Result<(), TestCaseError> {
+        let held = (self.log.appended - self.log.dropped).cost();
+        let lossless = self.readers.iter().any(|reader| reader.lossless);
+        prop_assert!(lossless || held <= BOUND + largest_turn, "{held} bytes are over the bound");
+        Ok(())
+    }
+}
+
+proptest! {
+    #[test]
+    fn every_reader_gets_each_entry_once_in_order_or_counted_in_a_gap(
+        steps in proptest::collection::vec(step(), 1..120),
+    ) {
+        let mut model = Model {
+            log: MergedLog::new(BOUND),
+            readers: Vec::new(),
+            written: 0,
+            next_byte: HashMap::new(),
+            seen: HashMap::new(),
+            turn: 0,
+        };
+        for step in steps {
+            match step {
+                Step::Turn(chunks) => {
+                    // The read loop reads only while there is room.
+                    if model.log.room() > 0 {
+                        model.append(chunks);
+                    }
+                }
+                Step::Open { lossless, beginning } => model.open(lossless, beginning),
+                Step::Read(reader) => model.read(reader)?,
+                Step::Close(reader) if reader < model.readers.len() => {
+                    let reader = model.readers.remove(reader);
+                    model.log.close(reader.id);
+                }
+                Step::Close(_) => {}
+            }
+            model.check_bound(6 * (600 + ENTRY_COST))?;
+        }
+        for reader in 0..model.readers.len() {
+            while model.log.has_more(model.readers[reader].id) {
+                model.read(reader)?;
+            }
+            let reader = &model.readers[reader];
+            prop_assert_eq!(reader.before + reader.delivered + reader.gaps, model.written);
+        }
+    }
+
+    #[test]
+    fn room_ends_when_a_lossless_reader_is_a_whole_log_behind(lens in proptest::collection::vec(1_usize..900, 1..40)) {
+        let mut log = MergedLog::new(BOUND);
+        let reader = log.open(Start::Now, true);
+        let mut behind = 0;
+        for len in lens {
+            let chunk = Chunk { stream: Stream::Stderr, bytes: Bytes::from(vec![0; len]), after_exit: false };
+            let fact = Fact::Chunk(chunk);
+            log.append(vec![Entry { seq: log.end(), turn: Turn(0), child: ChildId(1), fact }]);
+            behind += len as u64 + ENTRY_COST;
+            prop_assert_eq!(log.room(), BOUND.saturating_sub(behind));
+        }
+        while log.read(reader).is_some() {}
+        prop_assert_eq!(log.room(), BOUND);
+    }
+}

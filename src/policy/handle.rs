@@ -1,0 +1,95 @@
+//! `PolicyHandle`: thin sugar over the policy's messages.
+
+use std::{io, sync::Arc, time::Duration};
+
+use actix::Addr;
+
+use super::{Policy, host::Host};
+use crate::{
+    Child, Driver, PolicyStopped, Shutdown, Spawn, SpawnError, SpawnStep, Subscribe, SubscriptionId,
+    Unsubscribe,
+    log::{LogReader, Start},
+    read_loop::LoopLink,
+};
+
+/// A handle of a running policy. When the last one (and the last `Addr<Policy>`) is dropped, the
+/// policy shuts down in the background, with the grace that it was built with.
+#[derive(Clone, Debug)]
+pub struct PolicyHandle {
+    pub(super) policy: Addr<Policy>,
+    pub(super) link: Arc<LoopLink>,
+    pub(super) host: Arc<Host>,
+    pub(super) driver: Driver,
+}
+
+impl PolicyHandle {
+    /// The actor's address, for sending its messages yourself.
+    #[must_use]
+    pub fn addr(&self) -> &Addr<Policy> {
+        &self.policy
+    }
+
+    /// The driver that reads the pipes.
+    #[must_use]
+    pub fn driver(&self) -> Driver {
+        self.driver
+    }
+
+    /// Spawns a child; returns when its program runs. A dropped call may still spawn it.
+    ///
+    /// # Errors
+    ///
+    /// [`SpawnError`], which names the program, the step and what the operating system said.
+    pub async fn spawn(&self, spawn: impl Into<Spawn>) -> Result<Child, SpawnError> {
+        let spawn = spawn.into();
+        let program = spawn.command.program.clone();
+        self.policy.send(spawn).await.unwrap_or_else(|_| {
+            Err(SpawnError {
+                program: program.to_string_lossy().into_owned(),
+                step: SpawnStep::Intake,
+                source: io::Error::other(self.reason()),
+            })
+        })
+    }
+
+    /// Subscribes an actor.
+    ///
+    /// # Errors
+    ///
+    /// [`PolicyStopped`] once the policy has stopped.
+    pub async fn subscribe(&self, subscribe: Subscribe) -> Result<SubscriptionId, PolicyStopped> {
+        self.policy.send(subscribe).await.unwrap_or_else(|_| Err(self.reason()))
+    }
+
+    /// Ends a subscription.
+    pub async fn unsubscribe(&self, subscription: SubscriptionId) {
+        // A policy that has stopped has no subscriptions.
+        let _ = self.policy.send(Unsubscribe(subscription)).await;
+    }
+
+    /// Reads the merged log from its beginning; what has been dropped by now is told as a gap.
+    /// Reading pauses when the reader falls a whole log behind.
+    #[must_use]
+    pub fn log(&self) -> LogReader {
+        LogReader::open(Arc::clone(&self.link), Start::Beginning)
+    }
+
+    /// Shuts the policy down and returns when no child, descriptor or thread of it is left:
+    /// `SIGTERM` to every child (and to the group of each that leads one), `SIGKILL` to those left
+    /// after the grace, all output and exits delivered. Call it again with a shorter grace to
+    /// shorten the wait.
+    pub async fn shutdown(&self, grace: Duration) {
+        // Where nobody takes the message, the policy has stopped or is about to.
+        let _ = self.policy.send(Shutdown { grace }).await;
+        self.stopped().await;
+    }
+
+    /// Waits until the policy has stopped, and says why.
+    pub async fn stopped(&self) -> PolicyStopped {
+        self.host.stopped().await
+    }
+
+    fn reason(&self) -> PolicyStopped {
+        self.host.reason().unwrap_or(PolicyStopped::Shutdown)
+    }
+}

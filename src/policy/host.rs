@@ -1,0 +1,229 @@
+//! `Host`: the thread and the actix System of the library's own, on which policy, watcher and
+//! waiters run, so that a blocked System of the user's delays nothing.
+
+use std::{
+    io,
+    rc::Rc,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use actix::{SyncArbiter, System};
+use tokio::sync::{SetOnce, mpsc, oneshot};
+
+use super::{
+    Policy, PolicyBuilder, PolicyHandle,
+    shutdown::{ReadLoop, Running, StopRequest},
+};
+use crate::{
+    Driver, PolicyStopped, StartError,
+    read_loop::{LoopLink, Run, StateManager},
+    spawn::Spawner,
+    supervise::{Part, Supervisor},
+    sys,
+    waiter::{Inbox, WaiterTable, Watcher},
+};
+
+/// What is known of the host's thread from outside.
+#[derive(Debug)]
+pub(crate) struct Host {
+    pub(super) grace: Duration,
+    stop: mpsc::UnboundedSender<StopRequest>,
+    /// Set with the first request to stop: nothing is spawned any more.
+    closing: Arc<AtomicBool>,
+    stopped: SetOnce<PolicyStopped>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Host {
+    /// Asks for the shutdown, or for a shorter grace of the one under way.
+    pub(super) fn request_stop(&self, grace: Duration, reason: PolicyStopped) {
+        self.closing.store(true, SeqCst);
+        // Where nobody takes it, the host has stopped.
+        let _ = self.stop.send(StopRequest { grace, reason });
+    }
+
+    pub(super) fn reason(&self) -> Option<PolicyStopped> {
+        self.stopped.get().cloned()
+    }
+
+    /// Waits for the host's end, and for its thread, which ends right after it said so.
+    pub(super) async fn stopped(&self) -> PolicyStopped {
+        let reason = self.stopped.wait().await.clone();
+        self.join();
+        reason
+    }
+
+    fn join(&self) {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread
+            && thread.join().is_err()
+        {
+            tracing::error!("the policy's thread panicked");
+        }
+    }
+}
+
+/// Lives in the user's System as long as that does; its drop ends the policy and waits.
+struct Anchor(Arc<Host>);
+
+impl Drop for Anchor {
+    fn drop(&mut self) {
+        if self.0.stopped.get().is_none() {
+            self.0.request_stop(self.0.grace, PolicyStopped::Shutdown);
+            self.0.join();
+        }
+    }
+}
+
+/// Starts everything and returns when it runs.
+pub(super) fn start(settings: PolicyBuilder) -> Result<PolicyHandle, StartError> {
+    sys::limits::raise_open_files();
+    let (stop, stop_requests) = mpsc::unbounded_channel();
+    let host = Arc::new(Host {
+        grace: settings.grace,
+        stop,
+        closing: Arc::default(),
+        stopped: SetOnce::new(),
+        thread: Mutex::default(),
+    });
+    let (ready, started) = oneshot::channel();
+    let thread = {
+        let host = Arc::clone(&host);
+        thread::Builder::new()
+            .name("actix-process".into())
+            .spawn(move || run(&host, settings, stop_requests, ready))
+            .map_err(StartError::Threads)?
+    };
+    *host.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+    let handle = match started.blocking_recv() {
+        Ok(Ok(handle)) => handle,
+        Ok(Err(error)) => {
+            host.join();
+            return Err(error);
+        }
+        Err(_) => {
+            host.join();
+            return Err(StartError::Threads(io::Error::other("the policy's thread ended")));
+        }
+    };
+    if let Some(system) = System::try_current() {
+        let anchor = Anchor(host);
+        system.arbiter().spawn(async move {
+            anchor.0.stopped.wait().await;
+        });
+    }
+    Ok(handle)
+}
+
+type Ready = oneshot::Sender<Result<PolicyHandle, StartError>>;
+
+/// The host's thread.
+fn run(
+    host: &Arc<Host>,
+    settings: PolicyBuilder,
+    mut stop_requests: mpsc::UnboundedReceiver<StopRequest>,
+    ready: Ready,
+) {
+    let system = System::new();
+    let reason = system.block_on(async {
+        match build(host, settings).await {
+            Ok((handle, running)) => {
+                // Whoever started the policy waits for it, or has gone, and the handle with them.
+                let _ = ready.send(Ok(handle));
+                running.until_stopped(&mut stop_requests).await
+            }
+            Err(error) => {
+                let reason = PolicyStopped::DriverFailed(error.to_string());
+                let _ = ready.send(Err(error));
+                reason
+            }
+        }
+    });
+    drop(system);
+    // The last thing that this thread does.
+    let _ = host.stopped.set(reason);
+}
+
+/// Builds the parts, in the order whose reverse the shutdown takes.
+async fn build(
+    host: &Arc<Host>,
+    settings: PolicyBuilder,
+) -> Result<(PolicyHandle, Running), StartError> {
+    let link = Arc::new(LoopLink::new(settings.log_bound));
+    let (read_loop, driver) = start_read_loop(&link, settings).await?;
+    let supervisor = {
+        let host = Arc::clone(host);
+        let give_up = move |reason| host.request_stop(host.grace, reason);
+        Supervisor::new(settings.intensity, Arc::clone(&link), give_up)
+    };
+    let table = Rc::new(WaiterTable::default());
+    let inbox = Arc::new(Inbox::default());
+    let watcher = {
+        let (inbox, link) = (Arc::clone(&inbox), Arc::clone(&link));
+        let watcher = Watcher::new(Rc::clone(&table), inbox, Rc::clone(&supervisor), link);
+        supervisor.start(Part::Watcher, watcher)
+    };
+    let (spawner, jobs) = crossbeam_channel::unbounded();
+    let policy = supervisor.start(
+        Part::Policy,
+        Policy {
+            host: Arc::clone(host),
+            link: Arc::clone(&link),
+            watcher: watcher.clone(),
+            spawner: spawner.clone(),
+        },
+    );
+    let spawn_thread = {
+        let work = Spawner {
+            jobs,
+            closing: Arc::clone(&host.closing),
+            link: Arc::clone(&link),
+            inbox,
+            watcher: watcher.clone(),
+            policy: policy.downgrade(),
+            runtime: tokio::runtime::Handle::current(),
+        };
+        thread::Builder::new()
+            .name("actix-process-spawn".into())
+            .spawn(move || work.run())
+            .map_err(StartError::Threads)
+    };
+    let spawn_thread = match spawn_thread {
+        Ok(thread) => thread,
+        Err(error) => {
+            read_loop.finish(&link, PolicyStopped::Shutdown).await;
+            return Err(error);
+        }
+    };
+    let handle = PolicyHandle { policy, link: Arc::clone(&link), host: Arc::clone(host), driver };
+    let running = Running { link, read_loop, watcher, table, spawner, spawn_thread };
+    Ok((handle, running))
+}
+
+async fn start_read_loop(
+    link: &Arc<LoopLink>,
+    settings: PolicyBuilder,
+) -> Result<(ReadLoop, Driver), StartError> {
+    let (alive, thread) = mpsc::channel(1);
+    let named = || thread::Builder::new().name("actix-process-read".into());
+    let make = move || StateManager { _alive: alive.clone() };
+    let state_manager = SyncArbiter::start_with_thread_builder(1, named, make);
+    let (ready, started) = oneshot::channel();
+    let answer = Box::pin(state_manager.send(Run {
+        link: Arc::clone(link),
+        driver: settings.driver,
+        intensity: settings.intensity,
+        ready,
+    }));
+    let read_loop = ReadLoop { state_manager, answer, thread, reason: None };
+    match started.await {
+        Ok(Ok(driver)) => Ok((read_loop, driver)),
+        Ok(Err(error)) => Err(error),
+        Err(_) => Err(StartError::Threads(io::Error::other("the read loop's thread died"))),
+    }
+}

@@ -1,0 +1,89 @@
+//! `Policy`: the actor behind the front door. It passes each message to the part that acts on it.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
+
+use actix::{Actor, Addr, Context, Handler, MessageResult, ResponseFuture, Supervised};
+use crossbeam_channel::Sender;
+
+use super::{Shutdown, host::Host};
+use crate::{
+    PolicyStopped, SignalError, Spawn, Subscribe, SubscriptionId, Unsubscribe,
+    read_loop::{LoopCommand, LoopLink},
+    spawn::{Job, SpawnTicket},
+    waiter::{Signal, Watcher},
+};
+
+/// Subscriptions are numbered through the whole program.
+static NEXT_SUBSCRIPTION: AtomicU64 = AtomicU64::new(1);
+
+/// The actor to which every request goes: [`Spawn`], [`Subscribe`], [`Unsubscribe`], [`Signal`],
+/// [`Shutdown`]. It supervises the watcher and the read loop, and stops with its last address.
+///
+/// The place of asyncio's event loop policy: the one object through which a program gets at its
+/// child watcher.
+#[derive(Debug)]
+pub struct Policy {
+    pub(super) host: Arc<Host>,
+    pub(super) link: Arc<LoopLink>,
+    pub(super) watcher: Addr<Watcher>,
+    pub(super) spawner: Sender<Job>,
+}
+
+impl Actor for Policy {
+    type Context = Context<Self>;
+
+    fn stopped(&mut self, _: &mut Self::Context) {
+        self.host.request_stop(self.host.grace, PolicyStopped::Shutdown);
+    }
+}
+
+impl Supervised for Policy {}
+
+impl Handler<Spawn> for Policy {
+    type Result = SpawnTicket;
+
+    fn handle(&mut self, message: Spawn, _: &mut Self::Context) -> Self::Result {
+        SpawnTicket { message, spawner: self.spawner.clone() }
+    }
+}
+
+impl Handler<Subscribe> for Policy {
+    type Result = Result<SubscriptionId, PolicyStopped>;
+
+    fn handle(&mut self, message: Subscribe, _: &mut Self::Context) -> Self::Result {
+        let id = SubscriptionId(NEXT_SUBSCRIPTION.fetch_add(1, Relaxed));
+        self.link.push(LoopCommand::Subscribe(id, message));
+        Ok(id)
+    }
+}
+
+impl Handler<Unsubscribe> for Policy {
+    type Result = ();
+
+    fn handle(&mut self, Unsubscribe(id): Unsubscribe, _: &mut Self::Context) {
+        self.link.push(LoopCommand::Unsubscribe(id));
+    }
+}
+
+impl Handler<Signal> for Policy {
+    type Result = ResponseFuture<Result<(), SignalError>>;
+
+    fn handle(&mut self, message: Signal, _: &mut Self::Context) -> Self::Result {
+        let sent = self.watcher.send(message);
+        Box::pin(async move {
+            sent.await.unwrap_or(Err(SignalError::Stopped(PolicyStopped::Shutdown)))
+        })
+    }
+}
+
+impl Handler<Shutdown> for Policy {
+    type Result = MessageResult<Shutdown>;
+
+    fn handle(&mut self, Shutdown { grace }: Shutdown, _: &mut Self::Context) -> Self::Result {
+        self.host.request_stop(grace, PolicyStopped::Shutdown);
+        MessageResult(())
+    }
+}

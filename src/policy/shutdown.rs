@@ -1,0 +1,155 @@
+//! The end of a policy: stop intake, TERM, drain, KILL, reap, close, join, in reverse start order.
+
+use std::{pin::{Pin, pin}, rc::Rc, sync::Arc, thread::JoinHandle, time::Duration};
+
+use actix::{Addr, dev::Request};
+use crossbeam_channel::Sender;
+use nix::sys::signal::Signal as UnixSignal;
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{Instant, sleep_until, timeout},
+};
+
+use crate::{
+    PolicyStopped,
+    read_loop::{LoopCommand, LoopLink, Run, StateManager},
+    spawn::Job,
+    waiter::{SignalAll, WaiterTable, Watcher},
+};
+
+/// A child that was killed may take this long to go (one in an uninterruptible sleep takes longer,
+/// and is left, with a warning).
+const KILLED: Duration = Duration::from_secs(5);
+
+/// The members of a killed child's group may take this long to let go of its pipes.
+const GROUP_KILLED: Duration = Duration::from_millis(200);
+
+/// A stopped child acts on `SIGTERM` only when it is continued.
+const TERMINATE: &[UnixSignal] = &[UnixSignal::SIGTERM, UnixSignal::SIGCONT];
+const KILL: &[UnixSignal] = &[UnixSignal::SIGKILL];
+
+/// A request to end.
+#[derive(Debug)]
+pub(super) struct StopRequest {
+    pub(super) grace: Duration,
+    pub(super) reason: PolicyStopped,
+}
+
+/// The parts of a running policy, in the order in which they were started.
+pub(super) struct Running {
+    pub(super) link: Arc<LoopLink>,
+    pub(super) read_loop: ReadLoop,
+    pub(super) watcher: Addr<Watcher>,
+    pub(super) table: Rc<WaiterTable>,
+    pub(super) spawner: Sender<Job>,
+    pub(super) spawn_thread: JoinHandle<()>,
+}
+
+impl Running {
+    /// Lets the policy run until it is asked to end or the read loop gives up, and ends it.
+    pub(super) async fn until_stopped(
+        mut self,
+        requests: &mut mpsc::UnboundedReceiver<StopRequest>,
+    ) -> PolicyStopped {
+        let request = tokio::select! {
+            Some(request) = requests.recv() => request,
+            reason = self.read_loop.ended() => StopRequest { grace: Duration::ZERO, reason },
+        };
+        self.stop(request, requests).await
+    }
+
+    async fn stop(
+        self,
+        StopRequest { grace, reason }: StopRequest,
+        requests: &mut mpsc::UnboundedReceiver<StopRequest>,
+    ) -> PolicyStopped {
+        let deadline = Instant::now() + grace;
+        let spawner_ended = self.stop_intake(grace).await;
+        self.watcher.do_send(SignalAll(TERMINATE));
+        self.ended_by(deadline, requests).await;
+        self.watcher.do_send(SignalAll(KILL));
+        let _ = timeout(KILLED, self.table.emptied(false)).await;
+        let _ = timeout(GROUP_KILLED, self.table.emptied(true)).await;
+        self.reap_the_rest();
+        if spawner_ended && self.spawn_thread.join().is_err() {
+            tracing::error!("the spawn thread panicked");
+        }
+        self.read_loop.finish(&self.link, reason.clone()).await;
+        reason
+    }
+
+    /// Refuses what is queued and waits for a spawn under way. False where that hangs in the kernel.
+    async fn stop_intake(&self, grace: Duration) -> bool {
+        let (stopped, intake_stopped) = oneshot::channel();
+        // Where nobody takes the job, the thread has ended.
+        let _ = self.spawner.send(Job::Stop(stopped));
+        let ended = timeout(grace.max(KILLED), intake_stopped).await.is_ok();
+        if !ended {
+            tracing::warn!("a spawn hangs; its thread is left behind");
+        }
+        ended
+    }
+
+    /// Waits until every child and every group has ended, or for the grace, which another request
+    /// can shorten.
+    async fn ended_by(
+        &self,
+        mut deadline: Instant,
+        requests: &mut mpsc::UnboundedReceiver<StopRequest>,
+    ) {
+        let mut emptied = pin!(self.table.emptied(true));
+        loop {
+            tokio::select! {
+                () = &mut emptied => return,
+                () = sleep_until(deadline) => return,
+                Some(request) = requests.recv() => {
+                    deadline = deadline.min(Instant::now() + request.grace);
+                }
+            }
+        }
+    }
+
+    /// Reaps children whose waiter was given up.
+    fn reap_the_rest(&self) {
+        for slot in self.table.unreported() {
+            if !slot.advance() {
+                tracing::error!(child = %slot.id(), "the child was killed and does not end");
+            }
+        }
+    }
+}
+
+/// The read loop's actor and thread.
+pub(super) struct ReadLoop {
+    /// The last address: the actor's thread ends with it.
+    pub(super) state_manager: Addr<StateManager>,
+    /// The answer to its one message: why it ended.
+    pub(super) answer: Pin<Box<Request<StateManager, Run>>>,
+    /// Closed when the thread has let go of the actor.
+    pub(super) thread: mpsc::Receiver<()>,
+    pub(super) reason: Option<PolicyStopped>,
+}
+
+impl ReadLoop {
+    /// Waits until the loop has ended, and says why.
+    async fn ended(&mut self) -> PolicyStopped {
+        match &self.reason {
+            Some(reason) => reason.clone(),
+            None => {
+                let died = |_| PolicyStopped::DriverFailed("the read loop's thread died".into());
+                let reason = self.answer.as_mut().await.unwrap_or_else(died);
+                self.reason.insert(reason).clone()
+            }
+        }
+    }
+
+    /// Ends the loop and waits for its thread.
+    pub(super) async fn finish(mut self, link: &LoopLink, reason: PolicyStopped) {
+        link.push(LoopCommand::Finish(reason));
+        let reason = self.ended().await;
+        // The loop has done this itself, unless its thread died.
+        link.end(&reason);
+        drop(self.state_manager);
+        let _ = self.thread.recv().await;
+    }
+}

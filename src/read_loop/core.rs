@@ -1,0 +1,345 @@
+//! `Core`: what the read loop works on, outside the actor and outside the reach of its panics.
+//!
+//! A turn takes commands, reads, drains the pipes of children that ended, appends to the log, and
+//! tells the subscribers. Each piece of work is taken off its queue before it is done and leaves
+//! its result in the next queue, so that a turn cut short by a panic is taken up by the next one.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    io,
+    sync::Arc,
+};
+
+use super::{
+    LoopCommand, LoopLink, Registration,
+    child_state::{ChildState, Event, Phase},
+    children::ChildEntry,
+    deliver::Audience,
+    drain::drain,
+    publish::{Notice, Publisher},
+};
+use crate::{
+    ChildId, PolicyStopped, Seq, Stream, Turn,
+    child::{ChildCell, CollectedOutput, Collector},
+    log::{Chunk, Entry, Exit, Fact, Gather},
+    pipes::{Found, Observed, PipeDriver, PipeKey, PipeKind},
+    supervise::fault_point,
+    waiter::ExitRecord,
+};
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+/// The place of the next entry: after the staged ones, which follow the log's.
+fn next_seq(staged: &[Entry], link: &LoopLink) -> Seq {
+    staged.last().map_or_else(|| link.log().end(), |entry| entry.seq.next())
+}
+
+#[derive(Debug)]
+pub(super) struct Core {
+    link: Arc<LoopLink>,
+    driver: Box<dyn PipeDriver>,
+    children: HashMap<ChildId, ChildEntry>,
+    publisher: Publisher,
+    commands: VecDeque<LoopCommand>,
+    found: VecDeque<Found>,
+    /// Exits whose output is still to be drained.
+    records: VecDeque<ExitRecord>,
+    /// Entries of this turn, not yet in the log.
+    staged: Vec<Entry>,
+    turn: Turn,
+    gather: Gather<()>,
+}
+
+impl Core {
+    pub(super) fn new(link: Arc<LoopLink>, driver: Box<dyn PipeDriver>) -> Self {
+        link.attach(driver.waker(), driver.needs_nudge());
+        Core {
+            publisher: Publisher::new(Arc::clone(&link)),
+            link,
+            driver,
+            children: HashMap::new(),
+            commands: VecDeque::new(),
+            found: VecDeque::new(),
+            records: VecDeque::new(),
+            staged: Vec::new(),
+            turn: Turn(0),
+            gather: Gather::new(),
+        }
+    }
+
+    pub(super) fn publisher(&mut self) -> &mut Publisher {
+        &mut self.publisher
+    }
+
+    /// Runs turns until a command ends the loop, and gives the reason.
+    pub(super) fn run(&mut self) -> PolicyStopped {
+        loop {
+            self.link.take(&mut self.commands);
+            while let Some(command) = self.commands.pop_front() {
+                if let Some(reason) = self.apply(command) {
+                    return reason;
+                }
+            }
+            fault_point!(LoopBeforeTurn);
+            if let Err(error) = self.turn() {
+                return PolicyStopped::DriverFailed(error.to_string());
+            }
+        }
+    }
+
+    fn turn(&mut self) -> io::Result<()> {
+        let room = self.room();
+        let idle = self.found.is_empty()
+            && self.records.is_empty()
+            && self.staged.is_empty()
+            && self.publisher.is_idle();
+        let sleep = idle && self.link.may_sleep();
+        let turned = self.driver.turn(sleep, room, &mut self.found);
+        self.link.awake();
+        turned?;
+        fault_point!(LoopAfterRead);
+        while let Some(found) = self.found.pop_front() {
+            self.take(found);
+        }
+        // Every byte that has left a pipe is staged now, so the rest of an ended child's output is
+        // what its pipes still hold.
+        while let Some(record) = self.records.pop_front() {
+            self.exited(record);
+        }
+        fault_point!(LoopBeforeAppend);
+        self.append();
+        fault_point!(LoopBeforePublish);
+        self.publisher.publish();
+        Ok(())
+    }
+
+    fn append(&mut self) {
+        if !self.staged.is_empty() {
+            self.turn = Turn(self.turn.0 + 1);
+            self.link.log().append(std::mem::take(&mut self.staged));
+        }
+    }
+
+    /// How many bytes of output this turn may read.
+    fn room(&self) -> u64 {
+        let room = self.link.log().room();
+        let paused = room == 0;
+        if self.link.set_paused(paused) != paused {
+            if paused {
+                tracing::info!("reading pauses: the slowest lossless reader is a whole log behind");
+            } else {
+                tracing::info!("reading resumes");
+            }
+        }
+        room
+    }
+
+    fn apply(&mut self, command: LoopCommand) -> Option<PolicyStopped> {
+        match command {
+            LoopCommand::Register(registration) => self.register(*registration),
+            LoopCommand::Nudge(child) => {
+                if let Some(token) = self.children.get(&child).and_then(|entry| entry.status) {
+                    self.driver.nudge(token);
+                }
+            }
+            LoopCommand::Subscribe(id, subscribe) => {
+                let child = subscribe.child.clone();
+                let entry = child.as_ref().and_then(|cell| self.children.get_mut(&cell.id));
+                self.publisher.subscribe(id, subscribe, entry);
+            }
+            LoopCommand::Unsubscribe(id) => {
+                self.publisher.unsubscribe(id);
+                for entry in self.children.values_mut() {
+                    entry.exits.remove(id);
+                }
+            }
+            // The turn looks at the room and at every subscriber's credit anyway.
+            LoopCommand::Credit | LoopCommand::Room => {}
+            LoopCommand::Collect(cell, reply) => self.collect(&cell, reply),
+            LoopCommand::Restarted(part, message) => self.publisher.restarted(part, message),
+            LoopCommand::Finish(reason) => return Some(reason),
+        }
+        None
+    }
+
+    fn register(&mut self, registration: Registration) {
+        let Registration { cell, stdout, stderr, status, exit_to, released_to, span } = registration;
+        let child = cell.id;
+        let fact = Fact::Spawned { pid: cell.pid, program: Arc::clone(&cell.program) };
+        let seq = self.stage(child, fact.clone());
+        self.publisher.notice(Notice::Fact(seq, child, fact));
+        span.in_scope(|| tracing::debug!("spawned"));
+        let pipes = u8::from(stdout.is_some()) + u8::from(stderr.is_some());
+        let mut entry = ChildEntry {
+            cell,
+            state: ChildState::new(pipes),
+            stdout: None,
+            stderr: None,
+            status: None,
+            last_seq: seq,
+            output_bytes: 0,
+            exits: Audience::default(),
+            collectors: Vec::new(),
+            released_to,
+            span,
+        };
+        if let Some(recipient) = exit_to {
+            entry.exits.add(None, None, recipient);
+        }
+        let places = [
+            (stdout, PipeKind::Output(Stream::Stdout)),
+            (stderr, PipeKind::Output(Stream::Stderr)),
+            (Some(status), PipeKind::Status),
+        ];
+        for (pipe, kind) in places {
+            let Some(pipe) = pipe else { continue };
+            let token = self.driver.add(PipeKey { child, kind }, pipe);
+            *entry.pipe(kind) = Some(token);
+        }
+        self.children.insert(child, entry);
+    }
+
+    /// Gives a fact its place in the one order.
+    fn stage(&mut self, child: ChildId, fact: Fact) -> Seq {
+        let seq = next_seq(&self.staged, &self.link);
+        self.staged.push(Entry { seq, turn: self.turn, child, fact });
+        seq
+    }
+
+    fn take(&mut self, Found { key, what }: Found) {
+        match (key.kind, what) {
+            (PipeKind::Output(stream), Observed::Bytes(bytes)) => {
+                self.chunk(key.child, stream, bytes);
+            }
+            (PipeKind::Output(stream), Observed::End) => self.ended(key.child, stream),
+            (PipeKind::Output(stream), Observed::Failed(error)) => {
+                tracing::error!(child = %key.child, ?stream, %error, "a pipe cannot be read on");
+                self.ended(key.child, stream);
+            }
+            (PipeKind::Status, Observed::Bytes(bytes)) => match ExitRecord::decode(&bytes) {
+                Some(record) => self.records.push_back(record),
+                None => tracing::error!(child = %key.child, "an exit record cannot be read"),
+            },
+            (PipeKind::Status, Observed::End | Observed::Failed(_)) => {
+                if let Some(entry) = self.children.get_mut(&key.child) {
+                    entry.status = None;
+                }
+            }
+        }
+    }
+
+    fn chunk(&mut self, child: ChildId, stream: Stream, bytes: Bytes) {
+        let Some(entry) = self.children.get(&child) else { return };
+        let after_exit = entry.state.phase() != Phase::Running;
+        let chunk = Chunk { stream, bytes, after_exit };
+        let seq = self.stage(child, Fact::Chunk(chunk.clone()));
+        let Some(entry) = self.children.get_mut(&child) else { return };
+        entry.last_seq = seq;
+        if !after_exit {
+            entry.output_bytes += chunk.bytes.len() as u64;
+        }
+        for (collector, _) in &mut entry.collectors {
+            collector.push(&chunk);
+        }
+    }
+
+    fn ended(&mut self, child: ChildId, stream: Stream) {
+        let Some(entry) = self.children.get_mut(&child) else { return };
+        *entry.pipe(PipeKind::Output(stream)) = None;
+        if entry.state.on(Event::PipeEnded).closed {
+            self.closed(child);
+        }
+    }
+
+    /// Drains what the child's pipes hold, and then states its exit.
+    fn exited(&mut self, record: ExitRecord) {
+        let child = record.child;
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            self.drain(child, stream);
+        }
+        let Some(entry) = self.children.get_mut(&child) else { return };
+        if let Some(token) = entry.status.take() {
+            self.driver.remove(token);
+        }
+        let outcome = entry.state.on(Event::ExitRecorded);
+        if !outcome.exited {
+            return;
+        }
+        let seq = next_seq(&self.staged, &self.link);
+        let exit = crate::ChildExited::from(Exit {
+            child,
+            pid: entry.cell.pid,
+            program: Arc::clone(&entry.cell.program),
+            status: record.status,
+            usage: record.usage,
+            wall_time: record.wall_time,
+            output_bytes: entry.output_bytes,
+            last_seq: entry.last_seq,
+            seq,
+        });
+        entry.last_seq = seq;
+        entry.span.in_scope(|| tracing::debug!(status = %exit.status, "exited"));
+        let (cell, audience) = (Arc::clone(&entry.cell), std::mem::take(&mut entry.exits));
+        let collectors = std::mem::take(&mut entry.collectors);
+        self.stage(child, Fact::Exited(exit.clone()));
+        self.publisher.notice(Notice::Exited { exit, cell, audience, collectors });
+        if outcome.closed {
+            self.closed(child);
+        }
+    }
+
+    fn drain(&mut self, child: ChildId, stream: Stream) {
+        let Some(entry) = self.children.get_mut(&child) else { return };
+        let Some(token) = *entry.pipe(PipeKind::Output(stream)) else { return };
+        let Some(pipe) = self.driver.pipe(token) else { return };
+        let mut chunks = Vec::new();
+        if let Err(error) = drain(pipe, &mut self.gather, |bytes| chunks.push(bytes)) {
+            tracing::error!(%child, ?stream, %error, "a pipe cannot be drained");
+        }
+        for bytes in chunks {
+            self.chunk(child, stream, bytes);
+        }
+    }
+
+    fn closed(&mut self, child: ChildId) {
+        let seq = self.stage(child, Fact::Closed);
+        let released_to = self.children.remove(&child).and_then(|entry| entry.released_to);
+        self.publisher.notice(Notice::Fact(seq, child, Fact::Closed));
+        self.publisher.notice(Notice::Released(child, released_to));
+    }
+
+    /// Starts to collect a child's output, with what the log has of it.
+    fn collect(&mut self, cell: &Arc<ChildCell>, reply: oneshot::Sender<CollectedOutput>) {
+        let mut collector = Collector::default();
+        self.link.log().each_of(cell.id, |entry| collector.take(entry));
+        match cell.exit() {
+            Some(Ok(exit)) => drop(reply.send(collector.finish(exit))),
+            Some(Err(_)) => {}
+            None => {
+                if let Some(entry) = self.children.get_mut(&cell.id) {
+                    entry.collectors.push((collector, reply));
+                }
+            }
+        }
+    }
+
+    /// Ends everything: what the pipes still hold goes into the log, then they are closed and
+    /// everyone is told why. Children without a status get the reason instead.
+    pub(super) fn finish(&mut self, reason: &PolicyStopped) {
+        let children: Vec<ChildId> = self.children.keys().copied().collect();
+        for child in children {
+            for stream in [Stream::Stdout, Stream::Stderr] {
+                self.drain(child, stream);
+            }
+        }
+        self.append();
+        self.publisher.publish();
+        self.commands.drain(..).for_each(|command| command.refuse(reason));
+        for entry in self.children.values() {
+            entry.cell.settle(Err(reason.clone()));
+        }
+        self.children.clear();
+        self.publisher.stopped(reason);
+        self.link.end(reason);
+    }
+}

@@ -1,0 +1,156 @@
+//! `Publisher`: tells the subscribers, after the log has been written.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use actix::Recipient;
+use tokio::sync::oneshot;
+
+use super::{
+    LoopLink,
+    children::ChildEntry,
+    deliver::{Audience, OutputSubscriber},
+};
+use crate::{
+    ChildId, Part, PolicyStopped, Seq, SubscriptionId,
+    child::{ChildCell, CollectedOutput, Collector},
+    log::{ChildExited, Fact},
+    subscribe::{Credits, Interest, Lifecycle, Subscribe},
+    waiter::Released,
+};
+
+/// News that are due once the log holds them.
+#[derive(Debug)]
+pub(super) enum Notice {
+    /// A spawn or a close.
+    Fact(Seq, ChildId, Fact),
+    /// An exit, with everybody who waits for this one.
+    Exited {
+        exit: ChildExited,
+        cell: Arc<ChildCell>,
+        audience: Audience<ChildExited>,
+        collectors: Vec<(Collector, oneshot::Sender<CollectedOutput>)>,
+    },
+    /// Nobody holds the child's pipes any more.
+    Released(ChildId, Option<Recipient<Released>>),
+}
+
+#[derive(Debug)]
+pub(super) struct Publisher {
+    link: Arc<LoopLink>,
+    exits: Audience<ChildExited>,
+    lifecycle: Audience<Lifecycle>,
+    outputs: Vec<OutputSubscriber>,
+    notices: VecDeque<Notice>,
+}
+
+impl Publisher {
+    pub(super) fn new(link: Arc<LoopLink>) -> Self {
+        Publisher {
+            link,
+            exits: Audience::default(),
+            lifecycle: Audience::default(),
+            outputs: Vec::new(),
+            notices: VecDeque::new(),
+        }
+    }
+
+    pub(super) fn notice(&mut self, notice: Notice) {
+        self.notices.push_back(notice);
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.notices.is_empty()
+    }
+
+    /// Hands over output, then tells the news: who gets both has the output first.
+    pub(super) fn publish(&mut self) {
+        let link = Arc::clone(&self.link);
+        self.retain_outputs(|subscriber| subscriber.deliver(&link));
+        while let Some(notice) = self.notices.pop_front() {
+            self.tell(notice);
+        }
+    }
+
+    fn retain_outputs(&mut self, stays: impl Fn(&OutputSubscriber) -> bool) {
+        self.outputs.retain(|subscriber| {
+            let stays = stays(subscriber);
+            if !stays {
+                self.link.log().close(subscriber.cursor);
+            }
+            stays
+        });
+    }
+
+    fn tell(&mut self, notice: Notice) {
+        match notice {
+            Notice::Fact(seq, child, Fact::Spawned { pid, program }) => {
+                self.lifecycle.tell(Some(child), &Lifecycle::Spawned { child, pid, program, seq });
+            }
+            Notice::Fact(seq, child, Fact::Closed) => {
+                self.lifecycle.tell(Some(child), &Lifecycle::Closed { child, seq });
+            }
+            Notice::Fact(_, _, Fact::Chunk(_) | Fact::Exited(_)) => {}
+            Notice::Exited { exit, cell, mut audience, collectors } => {
+                // First the sticky status: whoever hears of the exit may ask for it.
+                cell.settle(Ok(exit.clone()));
+                audience.tell(None, &exit);
+                self.exits.tell(None, &exit);
+                self.lifecycle.tell(Some(exit.child), &Lifecycle::Exited(exit.clone()));
+                for (collector, reply) in collectors {
+                    // Whoever asked may have gone away.
+                    let _ = reply.send(collector.finish(exit.clone()));
+                }
+            }
+            Notice::Released(child, recipient) => {
+                if let Some(recipient) = recipient {
+                    recipient.do_send(Released(child));
+                }
+            }
+        }
+    }
+
+    /// Adds a subscription; `entry` is its child's, where it is for one child that still runs.
+    pub(super) fn subscribe(
+        &mut self,
+        id: SubscriptionId,
+        Subscribe { interest, child }: Subscribe,
+        entry: Option<&mut ChildEntry>,
+    ) {
+        match (interest, child, entry) {
+            (Interest::Output { recipient, start, lossless }, child, _) => {
+                let cursor = self.link.log().open(start, lossless);
+                let credits = Credits::new(&self.link);
+                let child = child.map(|cell| cell.id);
+                self.outputs.push(OutputSubscriber { id, recipient, cursor, credits, child });
+            }
+            (Interest::Exits(recipient), None, _) => {
+                self.exits.add(Some(id), None, recipient);
+            }
+            (Interest::Lifecycle(recipient), child, _) => {
+                self.lifecycle.add(Some(id), child.map(|cell| cell.id), recipient);
+            }
+            (Interest::Exits(recipient), Some(cell), entry) => match (cell.exit(), entry) {
+                (Some(Ok(exit)), _) => recipient.do_send(exit),
+                (None, Some(entry)) => entry.exits.add(Some(id), None, recipient),
+                (Some(Err(_)) | None, _) => {}
+            },
+        }
+    }
+
+    pub(super) fn unsubscribe(&mut self, id: SubscriptionId) {
+        self.exits.remove(id);
+        self.lifecycle.remove(id);
+        self.retain_outputs(|subscriber| subscriber.id != id);
+    }
+
+    pub(super) fn restarted(&mut self, part: Part, message: String) {
+        self.lifecycle.tell(None, &Lifecycle::Restarted { part, message });
+    }
+
+    pub(super) fn stopped(&mut self, reason: &PolicyStopped) {
+        for subscriber in &self.outputs {
+            subscriber.deliver_rest(&self.link);
+        }
+        self.lifecycle.tell(None, &Lifecycle::Stopped(reason.clone()));
+    }
+}

@@ -1,0 +1,44 @@
+//! Checks of a command before anything is made for it.
+
+use std::{
+    ffi::OsStr,
+    io::{self, ErrorKind},
+    os::unix::ffi::OsStrExt,
+};
+
+use crate::{Command, command::EnvChange};
+
+/// Refuses what the kernel could never run.
+pub(super) fn check(command: &Command) -> io::Result<()> {
+    if command.program.is_empty() {
+        return Err(invalid("the program's name is empty"));
+    }
+    whole(&command.program, "the program's name")?;
+    for arg in command.args.iter().chain(&command.arg0) {
+        whole(arg, "an argument")?;
+    }
+    for change in &command.env {
+        whole(change.key(), "a variable's name")?;
+        if change.key().is_empty() || change.key().as_bytes().contains(&b'=') {
+            return Err(invalid("a variable's name is empty or has a `=` in it"));
+        }
+        if let EnvChange::Set(_, value) = change {
+            whole(value, "a variable's value")?;
+        }
+    }
+    if let Some(dir) = &command.current_dir {
+        whole(dir.as_os_str(), "the working directory's name")?;
+    }
+    Ok(())
+}
+
+fn whole(text: &OsStr, what: &str) -> io::Result<()> {
+    if text.as_bytes().contains(&0) {
+        return Err(invalid(&format!("{what} has a NUL byte in it")));
+    }
+    Ok(())
+}
+
+fn invalid(message: &str) -> io::Error {
+    io::Error::new(ErrorKind::InvalidInput, message)
+}

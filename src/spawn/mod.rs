@@ -1,0 +1,13 @@
+//! The spawn path: one thread of the library's own, from a command to a child that is read and
+//! waited for.
+
+mod check;
+mod launch;
+mod messages;
+mod pipes;
+mod search;
+mod spawner;
+
+pub use messages::Spawn;
+pub(crate) use messages::{SpawnReply, SpawnTicket};
+pub(crate) use spawner::{Job, Spawner};

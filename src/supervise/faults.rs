@@ -1,0 +1,58 @@
+//! Points at which a test can make a part panic. Without the feature they are nothing.
+
+#[cfg(feature = "fault-injection")]
+mod armed {
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+    /// Where a panic can be injected.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Fault {
+        /// In a waiter, when its child has ended and before it is reaped.
+        WaiterBeforeReap,
+        /// In a waiter, between the reaping and the report.
+        WaiterAfterReap,
+        /// In the watcher, before it takes an adopted child.
+        WatcherBeforeAdopt,
+        /// In the watcher, after it took one and before its waiter runs.
+        WatcherAfterAdopt,
+        /// In the read loop, before a turn.
+        LoopBeforeTurn,
+        /// In the read loop, with bytes read and not yet in the log.
+        LoopAfterRead,
+        /// In the read loop, before the log takes a turn's entries.
+        LoopBeforeAppend,
+        /// In the read loop, with the log written and the subscribers not yet told.
+        LoopBeforePublish,
+        /// In the late part of a spawn: the pidfd cannot be had. Not a panic.
+        SpawnWithoutPidfd,
+    }
+
+    const FAULTS: usize = Fault::SpawnWithoutPidfd as usize + 1;
+    static ARMED: [AtomicUsize; FAULTS] = [const { AtomicUsize::new(0) }; FAULTS];
+
+    /// Makes the next `times` passes of this point fail. In the whole process.
+    pub fn inject(fault: Fault, times: usize) {
+        ARMED[fault as usize].store(times, SeqCst);
+    }
+
+    /// Whether this pass is to fail.
+    pub(crate) fn due(fault: Fault) -> bool {
+        ARMED[fault as usize].fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok()
+    }
+}
+
+#[cfg(feature = "fault-injection")]
+pub use armed::{Fault, inject};
+#[cfg(feature = "fault-injection")]
+pub(crate) use armed::due;
+
+/// Panics here if a test asked for it.
+macro_rules! fault_point {
+    ($fault:ident) => {
+        #[cfg(feature = "fault-injection")]
+        if $crate::supervise::fault_due($crate::supervise::Fault::$fault) {
+            panic!(concat!("injected: ", stringify!($fault)));
+        }
+    };
+}
+pub(crate) use fault_point;

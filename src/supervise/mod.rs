@@ -1,0 +1,15 @@
+//! Supervision of the library's own parts: catch the panic, back off, restart, or give up.
+
+mod faults;
+mod intensity;
+mod supervised;
+
+#[cfg(feature = "fault-injection")]
+pub(crate) use faults::due as fault_due;
+#[cfg(feature = "fault-injection")]
+pub use faults::{Fault, inject};
+pub(crate) use faults::fault_point;
+pub use intensity::Intensity;
+pub(crate) use intensity::{Restarts, Verdict};
+pub use supervised::Part;
+pub(crate) use supervised::{Supervisor, message_of};

@@ -1,0 +1,153 @@
+//! A supervised actor: its context, polled under `catch_unwind` and restarted in place.
+//!
+//! actix's own `Supervisor` never restarts after a panic, and has neither back-off nor intensity.
+//! Here the address and the queued messages outlive a panic; only the message that panicked is
+//! lost, and its sender is told so.
+
+use std::{
+    any::Any,
+    cell::RefCell,
+    fmt,
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    rc::Rc,
+    sync::Arc,
+    task::{Poll, ready},
+    time::Instant,
+};
+
+use actix::{Actor, Addr, AsyncContext as _, Context, Supervised, dev::ContextFut};
+use tokio::time::{Sleep, sleep};
+
+use super::{Intensity, Restarts, Verdict};
+use crate::{
+    PolicyStopped,
+    read_loop::{LoopCommand, LoopLink},
+};
+
+/// A part of the library that is supervised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Part {
+    /// The `Policy` actor.
+    Policy,
+    /// The `Watcher` actor.
+    Watcher,
+    /// A `Waiter` actor.
+    Waiter,
+    /// The `StateManager`'s read loop.
+    ReadLoop,
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Part::Policy => "the policy",
+            Part::Watcher => "the watcher",
+            Part::Waiter => "a waiter",
+            Part::ReadLoop => "the read loop",
+        })
+    }
+}
+
+/// What a panic said.
+pub(crate) fn message_of(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("a panic without a message").to_owned()
+}
+
+/// Counts the panics of the actors on one thread, and decides.
+pub(crate) struct Supervisor {
+    restarts: RefCell<Restarts>,
+    link: Arc<LoopLink>,
+    give_up: Box<dyn Fn(PolicyStopped)>,
+}
+
+impl fmt::Debug for Supervisor {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Supervisor").field("restarts", &self.restarts).finish_non_exhaustive()
+    }
+}
+
+impl Supervisor {
+    /// `give_up` is called when the intensity is exceeded.
+    pub(crate) fn new(
+        intensity: Intensity,
+        link: Arc<LoopLink>,
+        give_up: impl Fn(PolicyStopped) + 'static,
+    ) -> Rc<Self> {
+        let restarts = RefCell::new(Restarts::new(intensity));
+        Rc::new(Supervisor { restarts, link, give_up: Box::new(give_up) })
+    }
+
+    /// Starts an actor on this thread.
+    pub(crate) fn start<A>(self: &Rc<Self>, part: Part, actor: A) -> Addr<A>
+    where
+        A: Actor<Context = Context<A>> + Supervised,
+    {
+        let context = Context::new();
+        let addr = context.address();
+        let actor = context.into_future(actor);
+        let supervisor = Rc::clone(self);
+        actix::spawn(SupervisedActor { actor, part, supervisor, back_off: None });
+        addr
+    }
+
+    fn panicked(&self, part: Part, message: String) -> Verdict {
+        let mut restarts = self.restarts.borrow_mut();
+        let verdict = restarts.panicked(Instant::now());
+        match verdict {
+            Verdict::Restart(back_off) => {
+                tracing::error!(%part, message, ?back_off, "panicked; restarting");
+                self.link.push(LoopCommand::Restarted(part, message));
+            }
+            Verdict::GiveUp(panics) => {
+                tracing::error!(%part, message, panics, "panicked too often; giving up");
+                let window = restarts.window();
+                (self.give_up)(PolicyStopped::GaveUp { part, panics, window, message });
+            }
+        }
+        verdict
+    }
+}
+
+struct SupervisedActor<A>
+where
+    A: Actor<Context = Context<A>> + Supervised,
+{
+    actor: ContextFut<A, Context<A>>,
+    part: Part,
+    supervisor: Rc<Supervisor>,
+    back_off: Option<Pin<Box<Sleep>>>,
+}
+
+// The actor is polled in place through `&mut`; nothing here is structurally pinned.
+impl<A: Actor<Context = Context<A>> + Supervised> Unpin for SupervisedActor<A> {}
+
+impl<A: Actor<Context = Context<A>> + Supervised> Future for SupervisedActor<A> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        loop {
+            if let Some(back_off) = &mut this.back_off {
+                ready!(back_off.as_mut().poll(cx));
+                this.back_off = None;
+                if !this.actor.restart() {
+                    return Poll::Ready(());
+                }
+            }
+            // After a panic the actor's state is rebuilt by `restarting` from what lives outside.
+            let polled = catch_unwind(AssertUnwindSafe(|| Pin::new(&mut this.actor).poll(cx)));
+            match polled {
+                Ok(poll) => return poll,
+                Err(panic) => match this.supervisor.panicked(this.part, message_of(&*panic)) {
+                    Verdict::Restart(pause) => this.back_off = Some(Box::pin(sleep(pause))),
+                    Verdict::GiveUp(_) => return Poll::Ready(()),
+                },
+            }
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! The messages of the watcher and the waiters.
+
+use actix::Message;
+use nix::sys::signal::Signal as UnixSignal;
+
+use crate::{ChildId, SignalError};
+
+/// Whom a signal is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The child alone.
+    Child,
+    /// The process group that the child leads.
+    Group,
+}
+
+/// Sends a signal to a child: through its pidfd, so that it can never hit a reused PID.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Result<(), SignalError>")]
+pub struct Signal {
+    /// The child.
+    pub child: ChildId,
+    /// The signal.
+    pub signal: UnixSignal,
+    /// The child alone or its group.
+    pub target: Target,
+}
+
+/// To the watcher: look into the inbox.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Adopt;
+
+/// To the watcher: this child is reaped and its record written.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Reaped(pub(crate) ChildId);
+
+/// To the watcher: nobody holds this child's pipes any more.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Released(pub(crate) ChildId);
+
+/// To the watcher: signal every child, and every group that a child leads or led.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct SignalAll(pub(crate) &'static [UnixSignal]);

@@ -1,0 +1,147 @@
+//! `Watcher`: the actor that owns `ChildId -> Waiter`, as asyncio's child watcher owns its PIDs.
+
+use std::{rc::Rc, sync::Arc};
+
+use actix::{
+    Actor, Addr, AsyncContext as _, Context, Handler, ResponseFuture, Supervised,
+};
+
+use super::{
+    Adopt, ChildSlot, Inbox, Released, Signal, SignalAll, Target, WaiterTable,
+    messages::Reaped,
+    table::Kept,
+    waiter::Waiter,
+};
+use crate::{
+    ChildId, PolicyStopped, SignalError,
+    read_loop::LoopLink,
+    supervise::{Part, Supervisor, fault_point},
+};
+
+/// The watcher. Its table and its inbox are outside, so that a restart adopts every live child.
+#[derive(Debug)]
+pub(crate) struct Watcher {
+    table: Rc<WaiterTable>,
+    inbox: Arc<Inbox>,
+    supervisor: Rc<Supervisor>,
+    link: Arc<LoopLink>,
+}
+
+impl Watcher {
+    pub(crate) fn new(
+        table: Rc<WaiterTable>,
+        inbox: Arc<Inbox>,
+        supervisor: Rc<Supervisor>,
+        link: Arc<LoopLink>,
+    ) -> Self {
+        Watcher { table, inbox, supervisor, link }
+    }
+
+    fn adopt(&self, watcher: &Addr<Watcher>) {
+        fault_point!(WatcherBeforeAdopt);
+        while let Some(adoption) = self.inbox.take() {
+            let slot = Rc::new(ChildSlot::new(adoption, Arc::clone(&self.link)));
+            let kept = Kept { slot: Rc::clone(&slot), waiter: None };
+            self.table.kept.borrow_mut().insert(slot.id(), kept);
+            fault_point!(WatcherAfterAdopt);
+            self.start_waiter(slot, watcher);
+        }
+    }
+
+    fn start_waiter(&self, slot: Rc<ChildSlot>, watcher: &Addr<Watcher>) {
+        let (id, watcher) = (slot.id(), watcher.downgrade());
+        let waiter = self.supervisor.start(Part::Waiter, Waiter { slot, watcher });
+        if let Some(kept) = self.table.kept.borrow_mut().get_mut(&id) {
+            kept.waiter = Some(waiter);
+        }
+    }
+
+    fn forget(&self, child: ChildId) {
+        self.table.kept.borrow_mut().remove(&child);
+        self.table.changed.notify_waiters();
+    }
+}
+
+impl Actor for Watcher {
+    type Context = Context<Self>;
+
+    /// Also after a restart: starts the waiters that are missing and takes what is in the inbox.
+    fn started(&mut self, context: &mut Self::Context) {
+        let missing: Vec<_> = {
+            let kept = self.table.kept.borrow();
+            let missing = kept.values().filter(|kept| kept.waiter.is_none());
+            missing.map(|kept| Rc::clone(&kept.slot)).filter(|slot| slot.is_unreported()).collect()
+        };
+        let watcher = context.address();
+        for slot in missing {
+            self.start_waiter(slot, &watcher);
+        }
+        self.adopt(&watcher);
+    }
+}
+
+impl Supervised for Watcher {}
+
+impl Handler<Adopt> for Watcher {
+    type Result = ();
+
+    fn handle(&mut self, _: Adopt, context: &mut Self::Context) {
+        self.adopt(&context.address());
+    }
+}
+
+impl Handler<Reaped> for Watcher {
+    type Result = ();
+
+    fn handle(&mut self, Reaped(child): Reaped, _: &mut Self::Context) {
+        {
+            let mut table = self.table.kept.borrow_mut();
+            let Some(kept) = table.get_mut(&child) else { return };
+            if kept.slot.leads_group() {
+                // Its descendants may hold the pipes; the group can still be signalled.
+                kept.waiter = None;
+                self.table.changed.notify_waiters();
+                return;
+            }
+        }
+        self.forget(child);
+    }
+}
+
+impl Handler<Released> for Watcher {
+    type Result = ();
+
+    fn handle(&mut self, Released(child): Released, _: &mut Self::Context) {
+        self.forget(child);
+    }
+}
+
+impl Handler<Signal> for Watcher {
+    type Result = ResponseFuture<Result<(), SignalError>>;
+
+    fn handle(&mut self, message: Signal, _: &mut Self::Context) -> Self::Result {
+        let table = self.table.kept.borrow();
+        match table.get(&message.child) {
+            Some(Kept { waiter: Some(waiter), .. }) => {
+                let sent = waiter.send(message);
+                Box::pin(async move {
+                    sent.await.unwrap_or(Err(SignalError::Stopped(PolicyStopped::Shutdown)))
+                })
+            }
+            Some(Kept { slot, waiter: None }) if message.target == Target::Group => {
+                Box::pin(std::future::ready(slot.signal(message.signal, message.target)))
+            }
+            _ => Box::pin(std::future::ready(Err(SignalError::Ended(message.child)))),
+        }
+    }
+}
+
+impl Handler<SignalAll> for Watcher {
+    type Result = ();
+
+    fn handle(&mut self, SignalAll(signals): SignalAll, _: &mut Self::Context) {
+        for kept in self.table.kept.borrow().values() {
+            kept.slot.signal_all(signals);
+        }
+    }
+}
