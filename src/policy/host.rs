@@ -91,7 +91,8 @@ pub(super) fn start(settings: PolicyBuilder) -> Result<PolicyHandle, StartError>
         stopped: SetOnce::new(),
         thread: Mutex::default(),
     });
-    let (ready, started) = oneshot::channel();
+    // A blocking channel: this may run inside an async runtime, for the moment that it takes.
+    let (ready, started) = std::sync::mpsc::sync_channel(1);
     let thread = {
         let host = Arc::clone(&host);
         thread::Builder::new()
@@ -100,7 +101,7 @@ pub(super) fn start(settings: PolicyBuilder) -> Result<PolicyHandle, StartError>
             .map_err(StartError::Threads)?
     };
     *host.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
-    let handle = match started.blocking_recv() {
+    let handle = match started.recv() {
         Ok(Ok(handle)) => handle,
         Ok(Err(error)) => {
             host.join();
@@ -120,7 +121,7 @@ pub(super) fn start(settings: PolicyBuilder) -> Result<PolicyHandle, StartError>
     Ok(handle)
 }
 
-type Ready = oneshot::Sender<Result<PolicyHandle, StartError>>;
+type Ready = std::sync::mpsc::SyncSender<Result<PolicyHandle, StartError>>;
 
 /// The host's thread.
 fn run(
