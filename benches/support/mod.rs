@@ -1,0 +1,24 @@
+//! What the benches share: the children that they run (this very binary, told its part by a
+//! variable), the raw spawn, and an actix System with a policy.
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, unreachable_pub, missing_docs)]
+
+pub mod children;
+pub mod raw;
+
+use std::time::Duration;
+
+use actix_process::{Policy, PolicyHandle};
+
+/// Runs `work` with a policy inside an actix System, and ends both.
+pub fn with_policy<R>(work: impl AsyncFnOnce(PolicyHandle) -> R) -> R {
+    actix::System::new().block_on(async {
+        let policy = Policy::start().expect("the policy starts");
+        let result = work(policy.clone()).await;
+        policy.shutdown(Duration::ZERO).await;
+        result
+    })
+}
+
+pub fn current_thread() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
+}
