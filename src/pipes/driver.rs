@@ -56,7 +56,7 @@ pub(crate) enum Observed {
 
 /// Reads pipes. See the module's contract.
 pub(crate) trait PipeDriver: fmt::Debug {
-    /// Starts reading a pipe, whose read end must be non-blocking.
+    /// Starts reading a pipe.
     fn add(&mut self, key: PipeKey, pipe: OwnedFd) -> PipeToken;
 
     /// Stops reading a pipe and closes it, now or when its last read in flight has come back.

@@ -16,7 +16,10 @@ use nix::errno::Errno;
 use super::{
     driver::Slots, Found, LoopWaker, Observed, PipeDriver, PipeKey, PipeKind, PipeToken,
 };
-use crate::log::{Gather, SLAB_LEN};
+use crate::{
+    log::{Gather, SLAB_LEN},
+    sys,
+};
 
 /// A pipe that stays quiet is looked at this often.
 const LONGEST: Duration = Duration::from_millis(50);
@@ -123,6 +126,10 @@ impl Sweep {
 
 impl PipeDriver for Sweep {
     fn add(&mut self, key: PipeKey, pipe: OwnedFd) -> PipeToken {
+        // It cannot fail on an open descriptor; if it does, say so before a read blocks.
+        if let Err(error) = sys::pipe::set_nonblocking(&pipe) {
+            tracing::error!(%error, "a pipe cannot be made non-blocking");
+        }
         let now = Instant::now();
         let token = self.slots.insert(Swept { key, pipe, pause: SHORTEST, due: now });
         self.order.push(token);

@@ -169,40 +169,34 @@ async fn build(
         let watcher = Watcher::new(Rc::clone(&table), inbox, Rc::clone(&supervisor), link);
         supervisor.start(Part::Watcher, watcher)
     };
-    let (spawner, jobs) = crossbeam_channel::unbounded();
+    let (spawn_jobs, jobs) = crossbeam_channel::unbounded();
     let policy = supervisor.start(
         Part::Policy,
         Policy {
             host: Arc::clone(host),
             link: Arc::clone(&link),
             watcher: watcher.clone(),
-            spawner: spawner.clone(),
+            spawn_jobs: spawn_jobs.clone(),
         },
     );
-    let spawn_thread = {
-        let work = Spawner {
-            jobs,
-            closing: Arc::clone(&host.closing),
-            link: Arc::clone(&link),
-            inbox,
-            watcher: watcher.clone(),
-            policy: policy.downgrade(),
-            runtime: tokio::runtime::Handle::current(),
-        };
-        thread::Builder::new()
-            .name("actix-process-spawn".into())
-            .spawn(move || work.run())
-            .map_err(StartError::Threads)
+    let spawner = Spawner {
+        jobs,
+        closing: Arc::clone(&host.closing),
+        link: Arc::clone(&link),
+        inbox,
+        watcher: watcher.clone(),
+        policy: policy.downgrade(),
+        runtime: tokio::runtime::Handle::current(),
     };
-    let spawn_thread = match spawn_thread {
-        Ok(thread) => thread,
+    let spawn_threads = match spawner.start() {
+        Ok(threads) => threads,
         Err(error) => {
             read_loop.finish(&link, PolicyStopped::Shutdown).await;
-            return Err(error);
+            return Err(StartError::Threads(error));
         }
     };
     let handle = PolicyHandle { policy, link: Arc::clone(&link), host: Arc::clone(host), driver };
-    let running = Running { link, read_loop, watcher, table, spawner, spawn_thread };
+    let running = Running { link, read_loop, watcher, table, spawn_jobs, spawn_threads };
     Ok((handle, running))
 }
 

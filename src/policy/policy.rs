@@ -29,7 +29,7 @@ pub struct Policy {
     pub(super) host: Arc<Host>,
     pub(super) link: Arc<LoopLink>,
     pub(super) watcher: Addr<Watcher>,
-    pub(super) spawner: Sender<Job>,
+    pub(super) spawn_jobs: Sender<Job>,
 }
 
 impl Actor for Policy {
@@ -46,7 +46,7 @@ impl Handler<Spawn> for Policy {
     type Result = SpawnTicket;
 
     fn handle(&mut self, message: Spawn, _: &mut Self::Context) -> Self::Result {
-        SpawnTicket { message, spawner: self.spawner.clone() }
+        SpawnTicket::new(message, self.spawn_jobs.clone())
     }
 }
 

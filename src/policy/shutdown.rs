@@ -6,7 +6,7 @@ use actix::{Addr, dev::Request};
 use crossbeam_channel::Sender;
 use nix::sys::signal::Signal as UnixSignal;
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::mpsc,
     time::{Instant, sleep_until, timeout},
 };
 
@@ -41,8 +41,8 @@ pub(super) struct Running {
     pub(super) read_loop: ReadLoop,
     pub(super) watcher: Addr<Watcher>,
     pub(super) table: Rc<WaiterTable>,
-    pub(super) spawner: Sender<Job>,
-    pub(super) spawn_thread: JoinHandle<()>,
+    pub(super) spawn_jobs: Sender<Job>,
+    pub(super) spawn_threads: Vec<JoinHandle<()>>,
 }
 
 impl Running {
@@ -64,26 +64,34 @@ impl Running {
         requests: &mut mpsc::UnboundedReceiver<StopRequest>,
     ) -> PolicyStopped {
         let deadline = Instant::now() + grace;
-        let spawner_ended = self.stop_intake(grace).await;
+        let intake_stopped = self.stop_intake(grace).await;
         self.watcher.do_send(SignalAll(TERMINATE));
         self.ended_by(deadline, requests).await;
         self.watcher.do_send(SignalAll(KILL));
         let _ = timeout(KILLED, self.table.emptied(false)).await;
         let _ = timeout(GROUP_KILLED, self.table.emptied(true)).await;
         self.reap_the_rest();
-        if spawner_ended && self.spawn_thread.join().is_err() {
-            tracing::error!("the spawn thread panicked");
+        if intake_stopped {
+            for thread in self.spawn_threads {
+                if thread.join().is_err() {
+                    tracing::error!("a spawn thread panicked");
+                }
+            }
         }
         self.read_loop.finish(&self.link, reason.clone()).await;
         reason
     }
 
-    /// Refuses what is queued and waits for a spawn under way. False where that hangs in the kernel.
+    /// Refuses what is queued and waits for the spawns under way. False where one hangs in the
+    /// kernel.
     async fn stop_intake(&self, grace: Duration) -> bool {
-        let (stopped, intake_stopped) = oneshot::channel();
-        // Where nobody takes the job, the thread has ended.
-        let _ = self.spawner.send(Job::Stop(stopped));
-        let ended = timeout(grace.max(KILLED), intake_stopped).await.is_ok();
+        let (stopped, mut ended) = mpsc::channel::<()>(1);
+        for _ in &self.spawn_threads {
+            // Where nobody takes the job, the threads have ended.
+            let _ = self.spawn_jobs.send(Job::Stop(stopped.clone()));
+        }
+        drop(stopped);
+        let ended = timeout(grace.max(KILLED), ended.recv()).await.is_ok();
         if !ended {
             tracing::warn!("a spawn hangs; its thread is left behind");
         }

@@ -1,10 +1,15 @@
 //! `Spawn`: the message to the policy, and how its answer gets back.
 
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
 use actix::{Actor, Message, Recipient, dev::{MessageResponse, OneshotSender}};
 use crossbeam_channel::Sender;
 
 use super::Job;
-use crate::{Child, Command, SpawnError, log::ChildExited};
+use crate::{Child, ChildId, Command, SpawnError, log::ChildExited};
+
+/// Children are numbered through the whole program, so that two policies share no id.
+static NEXT_CHILD: AtomicU64 = AtomicU64::new(1);
 
 /// Spawns a child.
 ///
@@ -39,17 +44,25 @@ impl From<Command> for Spawn {
 /// Where the answer to a `Spawn` goes; nowhere where it was sent by `do_send`.
 pub(crate) type SpawnReply = Option<OneshotSender<Result<Child, SpawnError>>>;
 
-/// What the policy's handler returns: it hands the job and the answer's way on to the spawner,
-/// which saves a hop through the policy's thread.
+/// What the policy's handler returns: it hands the job and the answer's way on to the spawn
+/// threads, which saves a hop through the policy's thread.
 #[derive(Debug)]
 pub struct SpawnTicket {
-    pub(crate) message: Spawn,
-    pub(crate) spawner: Sender<Job>,
+    id: ChildId,
+    message: Spawn,
+    jobs: Sender<Job>,
+}
+
+impl SpawnTicket {
+    /// Numbers the child: the order of the ids is that of the requests.
+    pub(crate) fn new(message: Spawn, jobs: Sender<Job>) -> Self {
+        SpawnTicket { id: ChildId(NEXT_CHILD.fetch_add(1, Relaxed)), message, jobs }
+    }
 }
 
 impl<A: Actor> MessageResponse<A, Spawn> for SpawnTicket {
-    fn handle(self, _: &mut A::Context, reply: Option<OneshotSender<Result<Child, SpawnError>>>) {
-        if let Err(unsent) = self.spawner.send(Job::Spawn(self.message, reply)) {
+    fn handle(self, _: &mut A::Context, reply: SpawnReply) {
+        if let Err(unsent) = self.jobs.send(Job::Spawn(self.id, self.message, reply)) {
             unsent.into_inner().refuse();
         }
     }

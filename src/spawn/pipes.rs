@@ -34,7 +34,7 @@ pub(super) fn reserve(command: &Command) -> io::Result<(ParentEnds, ChildEnds)> 
         ErrorOutput::To(place) => output(place)?,
         ErrorOutput::WithStdout => (None, same(command.stdout, &child_stdout)?),
     };
-    let (status, status_writer) = sys::pipe::readable_end_nonblocking()?;
+    let (status, status_writer) = sys::pipe::pair()?;
     let reserved = duplicate(&status)?;
     let stdio = |end: Option<OwnedFd>, place| match (end, place) {
         (Some(end), _) => Stdio::from(end),
@@ -56,7 +56,7 @@ pub(super) fn reserve(command: &Command) -> io::Result<(ParentEnds, ChildEnds)> 
 fn output(place: Output) -> io::Result<(Option<OwnedFd>, Option<OwnedFd>)> {
     match place {
         Output::Log => {
-            let (reader, writer) = sys::pipe::readable_end_nonblocking()?;
+            let (reader, writer) = sys::pipe::pair()?;
             Ok((Some(reader), Some(writer)))
         }
         Output::Inherit | Output::Null => Ok((None, None)),

@@ -7,12 +7,16 @@ use std::{
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
-/// A pipe `(read end, write end)` whose read end is non-blocking. The write end, which a child may
-/// get, is an ordinary blocking one.
-pub(crate) fn readable_end_nonblocking() -> io::Result<(OwnedFd, OwnedFd)> {
-    let (reader, writer) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
-    fcntl(&reader, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-    Ok((reader, writer))
+/// A pipe `(read end, write end)`, both blocking.
+pub(crate) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    Ok(nix::unistd::pipe2(OFlag::O_CLOEXEC)?)
+}
+
+/// Makes the read end non-blocking, for a driver that asks pipes in turn. The write end, which
+/// has an open file of its own, stays as it is.
+pub(crate) fn set_nonblocking(pipe: impl AsFd) -> io::Result<()> {
+    fcntl(pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    Ok(())
 }
 
 /// How many bytes the pipe holds now (`FIONREAD`).

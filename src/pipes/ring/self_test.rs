@@ -27,7 +27,7 @@ pub(in crate::pipes) fn self_test() -> io::Result<()> {
     }
     let mut buffers = CopyGroup::register(&ring.submitter(), 0, 2, 8)?;
     buffers.provide(16);
-    let (reader, writer) = sys::pipe::readable_end_nonblocking()?;
+    let (reader, writer) = sys::pipe::pair()?;
     let read = opcode::ReadMulti::new(types::Fd(reader.as_raw_fd()), 0, buffers.group());
     // SAFETY: the pipe and the buffers outlive the ring's last completion, awaited below.
     unsafe { enter::push(&mut ring, &read.build().user_data(1))? };
