@@ -4,6 +4,7 @@
 
 pub mod children;
 pub mod raw;
+pub mod sink;
 
 use std::time::Duration;
 

@@ -127,6 +127,11 @@ impl CopyGroup {
         }
     }
 
+    /// Takes back the buffer `id`, which a completion named and did not fill.
+    pub(super) fn unused(&mut self, id: u16) {
+        self.free.push(id);
+    }
+
     /// Takes back the buffer `id`, which a completion named, and shows its first `len` bytes.
     pub(super) fn content(&mut self, id: u16, len: usize) -> &[u8] {
         self.free.push(id);

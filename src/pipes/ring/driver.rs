@@ -248,6 +248,18 @@ impl Ring {
         let Some(pipe) = self.slots.get_mut(token) else { return Ok(()) };
         let key = pipe.key;
         let mut emit = |key, bytes| found.push_back(Found { key, what: Observed::Bytes(bytes) });
+        let buffer = cqueue::buffer_select(entry.flags());
+        // The end of a pipe, too, uses up the buffer of a one-shot read; a multishot's flag says
+        // that it did not.
+        if entry.result() <= 0
+            && let Some(id) = buffer
+        {
+            match pipe.group {
+                RECORD_GROUP => self.records.unused(id),
+                HOT_GROUP => self.hot.free.push(id),
+                _ => self.cold.unused(id),
+            }
+        }
         let event = match usize::try_from(entry.result()) {
             Ok(0) => {
                 self.gather.flush(&mut emit);
@@ -255,7 +267,7 @@ impl Ring {
                 return self.follow(token, Next::Close);
             }
             Ok(len) => {
-                let Some(id) = cqueue::buffer_select(entry.flags()) else {
+                let Some(id) = buffer else {
                     return Err(io::Error::other("a read completed without its buffer"));
                 };
                 match pipe.group {

@@ -1,0 +1,112 @@
+//! Lines: 32 children of 50,000 lines of 80 bytes in writes of 4 KiB, delivered line by line, each
+//! with its child, to one subscriber; beside tokio's `BufReader::lines` + mpsc and a poll loop that
+//! only counts newlines.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+mod support;
+
+use std::{
+    collections::HashMap,
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use actix_process::Lines;
+use criterion::{Criterion, Throughput};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    sync::mpsc,
+};
+
+use support::{children, raw, sink, with_policy};
+
+const CHILDREN: usize = 32;
+const LINES: usize = 50_000;
+
+fn writer() -> String {
+    format!("lines {LINES}")
+}
+
+fn ours() -> Duration {
+    with_policy(async |policy| {
+        let count = sink::shared(0);
+        let counted = count.clone();
+        let commands = (0..CHILDREN).map(|_| children::command(&writer())).collect();
+        let mut lines: HashMap<_, Lines> = HashMap::new();
+        let begin = Instant::now();
+        sink::run(&policy, commands, move |child, chunk| {
+            let mut seen = 0;
+            lines.entry((child, chunk.stream)).or_default().push(&chunk.bytes, |line| {
+                assert_eq!(line.bytes.len(), 79);
+                std::hint::black_box((child, line));
+                seen += 1;
+            });
+            *counted.lock().unwrap() += seen;
+        })
+        .await;
+        let elapsed = begin.elapsed();
+        assert_eq!(*count.lock().unwrap(), CHILDREN * LINES);
+        elapsed
+    })
+}
+
+fn tokio_lines() -> Duration {
+    support::current_thread().block_on(async {
+        let (program, (key, value)) = children::part(&writer());
+        let (tagged, mut subscriber) = mpsc::channel(1024);
+        let begin = Instant::now();
+        for number in 0..CHILDREN {
+            let mut command = tokio::process::Command::new(&program);
+            command.env(key, &value).stdin(Stdio::null()).stdout(Stdio::piped());
+            let mut child = command.spawn().unwrap();
+            let tagged = tagged.clone();
+            tokio::spawn(async move {
+                let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+                while let Some(line) = lines.next_line().await.unwrap() {
+                    tagged.send((number, line)).await.unwrap();
+                }
+                child.wait().await.unwrap();
+            });
+        }
+        drop(tagged);
+        let mut count = 0;
+        while let Some((number, line)) = subscriber.recv().await {
+            assert_eq!(line.len(), 79);
+            std::hint::black_box((number, line));
+            count += 1;
+        }
+        assert_eq!(count, CHILDREN * LINES);
+        begin.elapsed()
+    })
+}
+
+fn poll_loop() -> Duration {
+    let mut count = 0;
+    let begin = Instant::now();
+    raw::poll_loop(&writer(), CHILDREN, |_, chunk| {
+        count += memchr::memchr_iter(b'\n', chunk).count();
+    });
+    let elapsed = begin.elapsed();
+    assert_eq!(count, CHILDREN * LINES);
+    elapsed
+}
+
+fn main() {
+    children::play();
+    let mut criterion = Criterion::default().configure_from_args().sample_size(15);
+    let mut group = criterion.benchmark_group("lines");
+    group.throughput(Throughput::Elements((CHILDREN * LINES) as u64));
+    group.measurement_time(Duration::from_secs(8)).warm_up_time(Duration::from_secs(1));
+    let runs: [(&str, fn() -> Duration); 3] = [
+        ("actix-process", ours),
+        ("tokio BufReader::lines + mpsc", tokio_lines),
+        ("poll loop, counting", poll_loop),
+    ];
+    for (name, run) in runs {
+        group.bench_function(name, |bencher| {
+            bencher.iter_custom(|rounds| (0..rounds).map(|_| run()).sum());
+        });
+    }
+    group.finish();
+    criterion.final_summary();
+}
