@@ -7,7 +7,7 @@ mod support;
 use std::{
     collections::HashMap,
     sync::PoisonError,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use criterion::{BenchmarkId, Criterion, Throughput};
@@ -20,21 +20,27 @@ use support::{
 const BLOCK: usize = 64 * 1024;
 const TOTAL: usize = 1024 * 1024 * 1024;
 
-fn writer(writers: usize) -> String {
-    format!("write {} {BLOCK}", TOTAL / writers / BLOCK)
+/// The writers' part, and the time at which all of them begin: when all have been spawned.
+fn writer(writers: usize) -> (String, u64) {
+    let start = now() + 200_000_000 + writers as u64 * 2_000_000;
+    (format!("write {} {BLOCK} {start}", TOTAL / writers / BLOCK), start)
+}
+
+fn since(start: u64) -> Duration {
+    Duration::from_nanos(now() - start)
 }
 
 fn ours(writers: usize) -> Duration {
     with_policy(async |policy| {
         let bytes = sink::shared(0);
         let counted = bytes.clone();
-        let commands = (0..writers).map(|_| children::command(&writer(writers))).collect();
-        let begin = Instant::now();
+        let (part, start) = writer(writers);
+        let commands = (0..writers).map(|_| children::command(&part)).collect();
         sink::run(&policy, commands, move |_, chunk| {
             *counted.lock().unwrap_or_else(PoisonError::into_inner) += chunk.bytes.len();
         })
         .await;
-        let elapsed = begin.elapsed();
+        let elapsed = since(start);
         assert_eq!(*bytes.lock().unwrap(), TOTAL);
         elapsed
     })
@@ -42,9 +48,9 @@ fn ours(writers: usize) -> Duration {
 
 fn poll_loop(writers: usize) -> Duration {
     let mut bytes = 0;
-    let begin = Instant::now();
-    raw::poll_loop(&writer(writers), writers, |_, chunk| bytes += chunk.len());
-    let elapsed = begin.elapsed();
+    let (part, start) = writer(writers);
+    raw::poll_loop(&part, writers, |_, chunk| bytes += chunk.len());
+    let elapsed = since(start);
     assert_eq!(bytes, TOTAL);
     elapsed
 }
@@ -54,7 +60,8 @@ fn jain(writers: usize) -> f64 {
     with_policy(async |policy| {
         let seen = sink::shared((0_usize, HashMap::new(), 0.0));
         let counted = seen.clone();
-        let commands = (0..writers).map(|_| children::command(&writer(writers))).collect();
+        let (part, _) = writer(writers);
+        let commands = (0..writers).map(|_| children::command(&part)).collect();
         sink::run(&policy, commands, move |child, chunk| {
             let mut seen = counted.lock().unwrap();
             let (total, each, index) = &mut *seen;
@@ -78,11 +85,11 @@ fn slow_pipe() -> Duration {
     with_policy(async |policy| {
         let times = sink::shared(Vec::new());
         let taken = times.clone();
-        let mut commands: Vec<_> = (0..16).map(|_| children::command(&writer(4))).collect();
-        commands.push(children::command("tick 100"));
+        let mut commands: Vec<_> = (0..16).map(|_| children::command(&writer(4).0)).collect();
+        commands.push(children::command("tick 200"));
         sink::run(&policy, commands, move |_, chunk| {
-            if chunk.bytes.len() % BLOCK != 0 && chunk.bytes.len() % 8 == 0 && chunk.bytes.len() < 1024 && chunk.bytes[0] != b'x' {
-                let stamp = u64::from_le_bytes(chunk.bytes[..8].try_into().unwrap());
+            if chunk.bytes[0] != b'x' && chunk.bytes.len() == 8 {
+                let stamp = u64::from_le_bytes(chunk.bytes[..].try_into().unwrap());
                 taken.lock().unwrap().push(now() - stamp);
             }
         })

@@ -29,11 +29,12 @@ pub fn play() {
     match words.next() {
         // Writes the time and exits at once.
         Some("stamp") => drop(stdout.write_all(&now().to_le_bytes())),
-        // Writes so many blocks of so many bytes.
+        // Writes so many blocks of so many bytes, from a time on.
         Some("write") => {
-            let mut number = || words.next().and_then(|word| word.parse().ok()).unwrap_or(0_usize);
-            let (blocks, len) = (number(), number());
-            let block = vec![b'x'; len];
+            let mut number = || words.next().and_then(|word| word.parse().ok()).unwrap_or(0_u64);
+            let (blocks, len, start) = (number(), number(), number());
+            let block = vec![b'x'; len as usize];
+            std::thread::sleep(std::time::Duration::from_nanos(start.saturating_sub(now())));
             for _ in 0..blocks {
                 if stdout.write_all(&block).is_err() {
                     break;

@@ -109,6 +109,8 @@ pub(in crate::pipes) struct Ring {
     /// Hot pipes in the order in which they get their next read.
     queue: VecDeque<PipeToken>,
     gather: Gather<PipeKey>,
+    /// One-shot reads of slabs in flight.
+    hot_reads: usize,
     turn: u32,
     busy: bool,
 }
@@ -149,6 +151,7 @@ impl Ring {
             asking: VecDeque::new(),
             queue: VecDeque::new(),
             gather: Gather::new(),
+            hot_reads: 0,
             turn: 0,
             busy: false,
         })
@@ -165,6 +168,7 @@ impl Ring {
             Mode::Cold | Mode::Heating | Mode::Hot | Mode::Record | Mode::Leaving => return Ok(()),
         };
         pipe.group = group;
+        self.hot_reads += usize::from(group == HOT_GROUP);
         pipe.reading.submitted();
         // SAFETY: the pipe is closed only after the operation's last completion, and the buffer
         // groups outlive the ring.
@@ -248,6 +252,9 @@ impl Ring {
         let Some(pipe) = self.slots.get_mut(token) else { return Ok(()) };
         let key = pipe.key;
         let mut emit = |key, bytes| found.push_back(Found { key, what: Observed::Bytes(bytes) });
+        if pipe.group == HOT_GROUP {
+            self.hot_reads -= 1;
+        }
         let buffer = cqueue::buffer_select(entry.flags());
         // The end of a pipe, too, uses up the buffer of a one-shot read; a multishot's flag says
         // that it did not.
@@ -351,7 +358,7 @@ impl PipeDriver for Ring {
         let wait = match (sleep, self.busy) {
             (false, _) => Wait::No,
             (true, false) => Wait::ForOne,
-            (true, true) => Wait::ForMany,
+            (true, true) => Wait::ForMany(self.hot_reads),
         };
         enter::enter(&mut self.ring.0, wait)?;
         self.turn = self.turn.wrapping_add(1);

@@ -27,8 +27,9 @@ pub(super) enum Wait {
     No,
     /// Until one is there.
     ForOne,
-    /// Until many are there, or some and a short time has passed.
-    ForMany,
+    /// Until many are there, or some and a short time has passed. This many reads of slabs are in
+    /// flight: when all of them are back, their writers wait for us.
+    ForMany(usize),
 }
 
 /// A ring for the thread that calls this, and no other.
@@ -61,13 +62,14 @@ pub(super) unsafe fn push(ring: &mut IoUring, entry: &squeue::Entry) -> io::Resu
 pub(super) fn enter(ring: &mut IoUring, wait: Wait) -> io::Result<()> {
     let entered = match wait {
         Wait::No => get_events(ring),
-        Wait::ForMany if ring.params().is_feature_min_timeout() => {
+        Wait::ForMany(hot_reads) if ring.params().is_feature_min_timeout() => {
             let far = Timespec::from(Duration::from_secs(3600));
             let args =
                 SubmitArgs::new().min_wait_usec(GATHER_TIME.as_micros() as u32).timespec(&far);
-            ring.submitter().submit_with_args(GATHER_COUNT, &args)
+            let count = if hot_reads == 0 { GATHER_COUNT } else { hot_reads.min(GATHER_COUNT) };
+            ring.submitter().submit_with_args(count, &args)
         }
-        Wait::ForOne | Wait::ForMany => ring.submit_and_wait(1),
+        Wait::ForOne | Wait::ForMany(_) => ring.submit_and_wait(1),
     };
     match entered {
         Ok(_) => Ok(()),
