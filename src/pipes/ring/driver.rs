@@ -29,7 +29,7 @@ const HOT_GROUP: u16 = 2;
 /// Small buffers: the longest exit record fits.
 const RECORD_BUFFERS: (u16, usize) = (256, 64);
 const COLD_BUFFERS: (u16, usize) = (256, 4096);
-const HOT_BUFFERS: u16 = 32;
+const HOT_BUFFERS: u16 = 16;
 
 /// A one-shot read of at most this much would have fitted a cold buffer.
 const SHORT: usize = COLD_BUFFERS.1;
