@@ -31,7 +31,7 @@ pub(crate) enum Job {
     /// Spawn, and answer.
     Spawn(ChildId, Spawn, SpawnReply),
     /// End, and drop this as the last thing.
-    Stop(mpsc::Sender<()>),
+    Stop(#[expect(dead_code, reason = "it is there to be dropped")] mpsc::Sender<()>),
 }
 
 impl Job {
