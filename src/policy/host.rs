@@ -162,13 +162,10 @@ async fn build(
         let give_up = move |reason| host.request_stop(host.grace, reason);
         Supervisor::new(settings.intensity, Arc::clone(&link), give_up)
     };
-    let table = Rc::new(WaiterTable::default());
     let inbox = Arc::new(Inbox::default());
-    let watcher = {
-        let (inbox, link) = (Arc::clone(&inbox), Arc::clone(&link));
-        let watcher = Watcher::new(Rc::clone(&table), inbox, Rc::clone(&supervisor), link);
-        supervisor.start(Part::Watcher, watcher)
-    };
+    let table = Rc::new(WaiterTable::new(Arc::clone(&inbox), Arc::clone(&link)));
+    let watcher = Watcher::new(Rc::clone(&table), Rc::clone(&supervisor));
+    let watcher = supervisor.start(Part::Watcher, watcher);
     let (spawn_jobs, jobs) = crossbeam_channel::unbounded();
     let policy = supervisor.start(
         Part::Policy,
@@ -196,7 +193,7 @@ async fn build(
         }
     };
     let handle = PolicyHandle { policy, link: Arc::clone(&link), host: Arc::clone(host), driver };
-    let running = Running { link, read_loop, watcher, table, spawn_jobs, spawn_threads };
+    let running = Running { link, read_loop, table, _watcher: watcher, spawn_jobs, spawn_threads };
     Ok((handle, running))
 }
 

@@ -14,7 +14,7 @@ use crate::{
     PolicyStopped,
     read_loop::{LoopCommand, LoopLink, Run, StateManager},
     spawn::Job,
-    waiter::{SignalAll, WaiterTable, Watcher},
+    waiter::{WaiterTable, Watcher},
 };
 
 /// A child that was killed may take this long to go (one in an uninterruptible sleep takes longer,
@@ -39,8 +39,9 @@ pub(super) struct StopRequest {
 pub(super) struct Running {
     pub(super) link: Arc<LoopLink>,
     pub(super) read_loop: ReadLoop,
-    pub(super) watcher: Addr<Watcher>,
     pub(super) table: Rc<WaiterTable>,
+    /// Keeps the watcher at work until the end, when nobody else has its address any more.
+    pub(super) _watcher: Addr<Watcher>,
     pub(super) spawn_jobs: Sender<Job>,
     pub(super) spawn_threads: Vec<JoinHandle<()>>,
 }
@@ -65,12 +66,14 @@ impl Running {
     ) -> PolicyStopped {
         let deadline = Instant::now() + grace;
         let intake_stopped = self.stop_intake(grace).await;
-        self.watcher.do_send(SignalAll(TERMINATE));
+        self.table.signal_all(TERMINATE);
         self.ended_by(deadline, requests).await;
-        self.watcher.do_send(SignalAll(KILL));
-        let _ = timeout(KILLED, self.table.emptied(false)).await;
-        let _ = timeout(GROUP_KILLED, self.table.emptied(true)).await;
-        self.reap_the_rest();
+        self.table.signal_all(KILL);
+        if timeout(KILLED, self.table.reap_all()).await.is_err() {
+            tracing::error!(children = self.table.unreported(), "killed, and they do not end");
+        }
+        // Where they stay, a descendant has left its group and holds a pipe.
+        let _ = timeout(GROUP_KILLED, self.table.emptied()).await;
         if intake_stopped {
             for thread in self.spawn_threads {
                 if thread.join().is_err() {
@@ -105,7 +108,7 @@ impl Running {
         mut deadline: Instant,
         requests: &mut mpsc::UnboundedReceiver<StopRequest>,
     ) {
-        let mut emptied = pin!(self.table.emptied(true));
+        let mut emptied = pin!(self.table.emptied());
         loop {
             tokio::select! {
                 () = &mut emptied => return,
@@ -113,15 +116,6 @@ impl Running {
                 Some(request) = requests.recv() => {
                     deadline = deadline.min(Instant::now() + request.grace);
                 }
-            }
-        }
-    }
-
-    /// Reaps children whose waiter was given up.
-    fn reap_the_rest(&self) {
-        for slot in self.table.unreported() {
-            if !slot.advance() {
-                tracing::error!(child = %slot.id(), "the child was killed and does not end");
             }
         }
     }

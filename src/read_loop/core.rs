@@ -85,6 +85,8 @@ impl Core {
     /// Runs turns until a command ends the loop, and gives the reason.
     pub(super) fn run(&mut self) -> PolicyStopped {
         loop {
+            // First what a panic may have cut short: a command must find it done.
+            self.settle();
             self.link.take(&mut self.commands);
             while let Some(command) = self.commands.pop_front() {
                 if let Some(reason) = self.apply(command) {
@@ -98,12 +100,11 @@ impl Core {
         }
     }
 
+    /// Reads.
     fn turn(&mut self) -> io::Result<()> {
         let room = self.room();
-        let idle = self.found.is_empty()
-            && self.records.is_empty()
-            && self.staged.is_empty()
-            && self.publisher.is_idle();
+        // What the commands staged is to be settled first.
+        let idle = self.staged.is_empty() && self.publisher.is_idle();
         let near = idle && self.exit_is_near();
         if near {
             // The waiter may be waiting for this very core.
@@ -114,6 +115,11 @@ impl Core {
         self.link.awake();
         turned?;
         fault_point!(LoopAfterRead);
+        Ok(())
+    }
+
+    /// Gives what was read its place in the log, and tells the subscribers.
+    fn settle(&mut self) {
         while let Some(found) = self.found.pop_front() {
             self.take(found);
         }
@@ -126,7 +132,6 @@ impl Core {
         self.append();
         fault_point!(LoopBeforePublish);
         self.publisher.publish();
-        Ok(())
     }
 
     /// Whether an exit record is about to come. A dying child closes its pipes some microseconds

@@ -40,8 +40,3 @@ pub(crate) struct Reaped(pub(crate) ChildId);
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct Released(pub(crate) ChildId);
-
-/// To the watcher: signal every child, and every group that a child leads or led.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub(crate) struct SignalAll(pub(crate) &'static [UnixSignal]);

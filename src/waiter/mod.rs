@@ -8,7 +8,7 @@ mod waiter;
 mod watcher;
 
 pub use messages::{Signal, Target};
-pub(crate) use messages::{Adopt, Released, SignalAll};
+pub(crate) use messages::{Adopt, Released};
 pub(crate) use record::ExitRecord;
 pub(crate) use slot::ChildSlot;
 pub(crate) use table::{Adoption, Inbox, WaiterTable};

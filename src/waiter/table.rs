@@ -3,6 +3,7 @@
 use std::{
     cell::RefCell,
     collections::{HashMap, VecDeque},
+    future::poll_fn,
     os::fd::OwnedFd,
     rc::Rc,
     sync::{Arc, Mutex, PoisonError},
@@ -10,10 +11,11 @@ use std::{
 };
 
 use actix::Addr;
+use nix::sys::signal::Signal;
 use tokio::{io::unix::AsyncFd, sync::Notify};
 
 use super::{ChildSlot, waiter::Waiter};
-use crate::{ChildId, child::ChildCell};
+use crate::{ChildId, child::ChildCell, read_loop::LoopLink};
 
 /// A freshly spawned child on its way to its waiter.
 #[derive(Debug)]
@@ -49,33 +51,61 @@ pub(super) struct Kept {
 }
 
 /// The children, by their identity.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct WaiterTable {
     pub(super) kept: RefCell<HashMap<ChildId, Kept>>,
     pub(super) changed: Notify,
+    inbox: Arc<Inbox>,
+    link: Arc<LoopLink>,
 }
 
 impl WaiterTable {
-    /// Returns when no child is left whose end is still to be reported; with `groups`, when no
-    /// child's group is left either whose members hold its pipes.
-    pub(crate) async fn emptied(&self, groups: bool) {
+    pub(crate) fn new(inbox: Arc<Inbox>, link: Arc<LoopLink>) -> Self {
+        WaiterTable { kept: RefCell::default(), changed: Notify::new(), inbox, link }
+    }
+
+    /// Takes the next child out of the inbox and keeps it.
+    pub(super) fn adopt(&self) -> Option<Rc<ChildSlot>> {
+        let slot = Rc::new(ChildSlot::new(self.inbox.take()?, Arc::clone(&self.link)));
+        let kept = Kept { slot: Rc::clone(&slot), waiter: None };
+        self.kept.borrow_mut().insert(slot.id(), kept);
+        Some(slot)
+    }
+
+    /// Signals every child, and every group that a child leads or led. Also those that no watcher
+    /// has adopted, should it be gone.
+    pub(crate) fn signal_all(&self, signals: &[Signal]) {
+        while self.adopt().is_some() {}
+        for kept in self.kept.borrow().values() {
+            kept.slot.signal_all(signals);
+        }
+    }
+
+    /// Returns when every child's end is reported, and no group is left whose members hold pipes.
+    pub(crate) async fn emptied(&self) {
         loop {
             let changed = self.changed.notified();
-            let left = {
-                let kept = self.kept.borrow();
-                kept.values().any(|kept| groups || kept.slot.is_unreported())
-            };
-            if !left {
+            let left = |kept: &Kept| kept.slot.is_unreported() || kept.slot.leads_group();
+            if !self.kept.borrow().values().any(left) {
                 return;
             }
             changed.await;
         }
     }
 
-    /// The children whose end is still to be reported.
-    pub(crate) fn unreported(&self) -> Vec<Rc<ChildSlot>> {
-        let kept = self.kept.borrow();
-        let slots = kept.values().map(|kept| &kept.slot);
-        slots.filter(|slot| slot.is_unreported()).cloned().collect()
+    /// Reaps and reports the children whose end is still to be reported, when they have been
+    /// killed: also those whose waiter was given up.
+    pub(crate) async fn reap_all(&self) {
+        let slots: Vec<_> = self.kept.borrow().values().map(|kept| Rc::clone(&kept.slot)).collect();
+        for slot in slots.into_iter().filter(|slot| slot.is_unreported()) {
+            if let Err(error) = poll_fn(|cx| slot.poll_reported(cx)).await {
+                tracing::error!(child = %slot.id(), %error, "a killed child cannot be waited for");
+            }
+        }
+    }
+
+    /// How many children's ends are still to be reported.
+    pub(crate) fn unreported(&self) -> usize {
+        self.kept.borrow().values().filter(|kept| kept.slot.is_unreported()).count()
     }
 }

@@ -1,20 +1,19 @@
 //! `Watcher`: the actor that owns `ChildId -> Waiter`, as asyncio's child watcher owns its PIDs.
 
-use std::{rc::Rc, sync::Arc};
+use std::rc::Rc;
 
 use actix::{
     Actor, Addr, AsyncContext as _, Context, Handler, ResponseFuture, Supervised,
 };
 
 use super::{
-    Adopt, ChildSlot, Inbox, Released, Signal, SignalAll, Target, WaiterTable,
+    Adopt, ChildSlot, Released, Signal, Target, WaiterTable,
     messages::Reaped,
     table::Kept,
     waiter::Waiter,
 };
 use crate::{
     ChildId, PolicyStopped, SignalError,
-    read_loop::LoopLink,
     supervise::{Part, Supervisor, fault_point},
 };
 
@@ -22,27 +21,17 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Watcher {
     table: Rc<WaiterTable>,
-    inbox: Arc<Inbox>,
     supervisor: Rc<Supervisor>,
-    link: Arc<LoopLink>,
 }
 
 impl Watcher {
-    pub(crate) fn new(
-        table: Rc<WaiterTable>,
-        inbox: Arc<Inbox>,
-        supervisor: Rc<Supervisor>,
-        link: Arc<LoopLink>,
-    ) -> Self {
-        Watcher { table, inbox, supervisor, link }
+    pub(crate) fn new(table: Rc<WaiterTable>, supervisor: Rc<Supervisor>) -> Self {
+        Watcher { table, supervisor }
     }
 
     fn adopt(&self, watcher: &Addr<Watcher>) {
         fault_point!(WatcherBeforeAdopt);
-        while let Some(adoption) = self.inbox.take() {
-            let slot = Rc::new(ChildSlot::new(adoption, Arc::clone(&self.link)));
-            let kept = Kept { slot: Rc::clone(&slot), waiter: None };
-            self.table.kept.borrow_mut().insert(slot.id(), kept);
+        while let Some(slot) = self.table.adopt() {
             fault_point!(WatcherAfterAdopt);
             self.start_waiter(slot, watcher);
         }
@@ -132,16 +121,6 @@ impl Handler<Signal> for Watcher {
                 Box::pin(std::future::ready(slot.signal(message.signal, message.target)))
             }
             _ => Box::pin(std::future::ready(Err(SignalError::Ended(message.child)))),
-        }
-    }
-}
-
-impl Handler<SignalAll> for Watcher {
-    type Result = ();
-
-    fn handle(&mut self, SignalAll(signals): SignalAll, _: &mut Self::Context) {
-        for kept in self.table.kept.borrow().values() {
-            kept.slot.signal_all(signals);
         }
     }
 }

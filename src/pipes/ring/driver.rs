@@ -178,10 +178,9 @@ impl Ring {
     /// Before entering: buffers, the wake-up, and the operations that pipes wait for.
     fn prepare(&mut self, room: u64) -> io::Result<()> {
         let room = usize::try_from(room).unwrap_or(usize::MAX);
-        let open = room.saturating_sub(self.cold.provided() + self.hot.provided());
-        // Half for each kind, so that neither can take all of a small room.
-        self.hot.provide(open / 2, &self.gather);
-        self.cold.provide(open / 2);
+        // Half for each kind: neither can take the place that a pipe of the other waits for.
+        self.hot.provide((room / 2).saturating_sub(self.hot.provided()), &self.gather);
+        self.cold.provide((room / 2).saturating_sub(self.cold.provided()));
         if !self.wake_armed {
             let fd = types::Fd(self.wake.as_fd().as_raw_fd());
             let memory = (&raw mut *self.wake_count).cast::<u8>();

@@ -1,0 +1,93 @@
+//! Every setting of a command, seen from inside the child.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, unreachable_pub)]
+
+mod support;
+
+use actix_process::{Command, ErrorOutput, Output, PolicyHandle, ProcessGroup, Stdin};
+use support::run_with_policy;
+
+async fn stdout(policy: &PolicyHandle, command: Command) -> String {
+    let output = policy.spawn(command).await.unwrap().output().await.unwrap();
+    assert!(output.exit.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn arguments_environment_directory_and_name() {
+    run_with_policy(async |policy| {
+        let args = Command::new("printf").args(["%s|", "a b", "", "$c"]);
+        assert_eq!(stdout(policy, args).await, "a b||$c|");
+        let set = Command::shell("echo $ONE $TWO").env("ONE", "1").env("TWO", "2").env_remove("TWO");
+        assert_eq!(stdout(policy, set).await, "1\n");
+        let clear = Command::new("/usr/bin/env").env("GONE", "1").env_clear().env("ONLY", "this");
+        assert_eq!(stdout(policy, clear).await, "ONLY=this\n");
+        assert_eq!(stdout(policy, Command::new("pwd").current_dir("/usr")).await, "/usr\n");
+        assert_eq!(stdout(policy, Command::new("./env").current_dir("/usr/bin").env_clear().env("A", "b")).await, "A=b\n");
+        let named = Command::new("cat").arg("/proc/self/cmdline").arg0("another name");
+        assert_eq!(stdout(policy, named).await, "another name\0/proc/self/cmdline\0");
+        let searched = Command::new("cat").arg("/proc/self/cmdline").env("PATH", "/nowhere:/usr/bin:/bin");
+        assert_eq!(stdout(policy, searched).await, "cat\0/proc/self/cmdline\0");
+    });
+}
+
+#[test]
+fn standard_input() {
+    run_with_policy(async |policy| {
+        assert_eq!(stdout(policy, Command::new("cat")).await, "");
+        let large = vec![b'x'; 3 * 1024 * 1024];
+        let fed = Command::new("wc").arg("-c").stdin(Stdin::Bytes(large.into()));
+        assert_eq!(stdout(policy, fed).await.trim(), "3145728");
+        let unread = Command::new("true").stdin(Stdin::Bytes(vec![0; 1024 * 1024].into()));
+        assert_eq!(stdout(policy, unread).await, "");
+    });
+}
+
+#[test]
+fn outputs_apart_together_and_away() {
+    run_with_policy(async |policy| {
+        let both = Command::shell("printf out; printf err >&2; printf more");
+        let run = async |command: Command| {
+            let output = policy.spawn(command).await.unwrap().output().await.unwrap();
+            let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+            (text(output.stdout), text(output.stderr))
+        };
+        let pair = |out: &str, err: &str| (out.to_owned(), err.to_owned());
+        assert_eq!(run(both.clone()).await, pair("outmore", "err"));
+        assert_eq!(run(both.clone().stderr(ErrorOutput::WithStdout)).await, pair("outerrmore", ""));
+        assert_eq!(run(both.clone().stderr(Output::Null)).await, pair("outmore", ""));
+        assert_eq!(run(both.clone().stdout(Output::Null)).await, pair("", "err"));
+        assert_eq!(run(both.stdout(Output::Null).stderr(ErrorOutput::WithStdout)).await, pair("", ""));
+    });
+}
+
+#[test]
+fn process_groups() {
+    run_with_policy(async |policy| {
+        let group = async |command: Command| -> i32 {
+            let stat = stdout(policy, command).await;
+            stat.rsplit(") ").next().unwrap().split(' ').nth(2).unwrap().parse().unwrap()
+        };
+        let stat = || Command::new("cat").arg("/proc/self/stat");
+        let ours = nix::unistd::getpgrp().as_raw();
+        assert_eq!(group(stat()).await, ours);
+        assert_ne!(group(stat().process_group(ProcessGroup::Own)).await, ours);
+        assert_eq!(group(stat().process_group(ProcessGroup::Join(ours))).await, ours);
+    });
+}
+
+#[test]
+fn a_file_that_is_still_being_written_is_retried() {
+    run_with_policy(async |policy| {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("fresh");
+        std::fs::copy("/bin/true", &path).unwrap();
+        let writer = std::fs::OpenOptions::new().append(true).open(&path).unwrap();
+        let spawn = policy.spawn(Command::new(&path));
+        let close = async {
+            actix::clock::sleep(std::time::Duration::from_millis(10)).await;
+            drop(writer);
+        };
+        let (child, ()) = futures::join!(spawn, close);
+        assert!(child.unwrap().wait().await.unwrap().status.success());
+    });
+}

@@ -1,0 +1,136 @@
+//! Promise 3: panics of the waiter, the watcher and the read loop lose no exit and no byte.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, unreachable_pub)]
+
+mod support;
+
+use std::{collections::HashSet, time::Duration};
+
+use actix_process::{Command, Fault, Intensity, Lifecycle, Part, Policy, PolicyStopped, Subscribe, inject};
+use support::recorder;
+
+const CHILDREN: usize = 100;
+
+/// A hundred children, each with 100,000 bytes, while `fault` panics `times` times.
+fn nothing_is_lost(fault: Fault, times: usize, part: Part) {
+    support::run(async || {
+        let intensity = Intensity { restarts: 50, window: Duration::from_secs(60) };
+        let policy = Policy::builder().intensity(intensity).start().unwrap();
+        let (recorder, record) = recorder::start();
+        policy.subscribe(Subscribe::exits(recorder.clone().recipient())).await.unwrap();
+        policy.subscribe(Subscribe::lifecycle(recorder.clone().recipient())).await.unwrap();
+        policy.subscribe(Subscribe::output(recorder.recipient())).await.unwrap();
+        inject(fault, times);
+        let spawns = (0..CHILDREN).map(|n| {
+            policy.spawn(Command::shell(format!("head -c 100000 /dev/zero; printf {n:03}; exit {}", n % 5)))
+        });
+        let children = futures::future::try_join_all(spawns).await.unwrap();
+        let outputs = futures::future::join_all(children.iter().map(|child| child.output())).await;
+        for (number, output) in outputs.into_iter().enumerate() {
+            let output = output.unwrap();
+            assert_eq!(output.exit.status.returncode() as usize, number % 5);
+            assert_eq!((output.exit.output_bytes, output.stdout.len() as u64 + output.missing), (100_003, 100_003));
+        }
+        let exits = record.until_exits(CHILDREN).await;
+        assert_eq!(exits.iter().map(|exit| exit.child).collect::<HashSet<_>>().len(), CHILDREN);
+        assert_eq!(exits.len(), CHILDREN);
+        record.until(|record| record.entries().len() as u64 == record.entries().last().unwrap().seq.get() + 1).await;
+        let bytes = |record: &recorder::Record| {
+            let entries = record.entries();
+            let chunks = entries.iter().filter_map(|entry| match &entry.fact {
+                actix_process::Fact::Chunk(chunk) => Some(chunk.bytes.len()),
+                _ => None,
+            });
+            chunks.sum::<usize>()
+        };
+        record.until(|record| bytes(record) == CHILDREN * 100_003).await;
+        let seqs: Vec<u64> = record.entries().iter().map(|entry| entry.seq.get()).collect();
+        assert!(seqs.iter().enumerate().all(|(place, seq)| place as u64 == *seq), "a hole");
+        let restarted = |event: &&Lifecycle| matches!(event, Lifecycle::Restarted { part: p, .. } if *p == part);
+        record.until(|record| record.lifecycle().iter().filter(restarted).count() == times).await;
+        policy.shutdown(Duration::ZERO).await;
+    });
+}
+
+#[test]
+fn in_waiters_before_they_reap() {
+    nothing_is_lost(Fault::WaiterBeforeReap, 10, Part::Waiter);
+}
+
+#[test]
+fn in_waiters_between_reaping_and_reporting() {
+    nothing_is_lost(Fault::WaiterAfterReap, 10, Part::Waiter);
+}
+
+#[test]
+fn in_the_watcher_before_it_adopts() {
+    nothing_is_lost(Fault::WatcherBeforeAdopt, 5, Part::Watcher);
+}
+
+#[test]
+fn in_the_watcher_after_it_adopted() {
+    nothing_is_lost(Fault::WatcherAfterAdopt, 5, Part::Watcher);
+}
+
+#[test]
+fn in_the_read_loop_before_a_turn() {
+    nothing_is_lost(Fault::LoopBeforeTurn, 5, Part::ReadLoop);
+}
+
+#[test]
+fn in_the_read_loop_with_bytes_in_hand() {
+    nothing_is_lost(Fault::LoopAfterRead, 5, Part::ReadLoop);
+}
+
+#[test]
+fn in_the_read_loop_before_the_log_is_written() {
+    nothing_is_lost(Fault::LoopBeforeAppend, 5, Part::ReadLoop);
+}
+
+#[test]
+fn in_the_read_loop_before_anyone_is_told() {
+    nothing_is_lost(Fault::LoopBeforePublish, 5, Part::ReadLoop);
+}
+
+/// Over the intensity the policy ends, says why to everyone, and leaves no child.
+fn gives_up(fault: Fault, part: Part) {
+    support::run(async || {
+        let intensity = Intensity { restarts: 2, window: Duration::from_secs(60) };
+        let policy = Policy::builder().intensity(intensity).grace(Duration::ZERO).start().unwrap();
+        let (recorder, record) = recorder::start();
+        policy.subscribe(Subscribe::lifecycle(recorder.recipient())).await.unwrap();
+        let quiet = policy.spawn(Command::new("sleep").arg("1000")).await.unwrap();
+        inject(fault, 3);
+        let ending = policy.spawn(Command::new("true")).await.unwrap();
+        let reason = support::within(policy.stopped()).await;
+        let PolicyStopped::GaveUp { part: gave_up, panics: 3, .. } = &reason else {
+            panic!("it stopped for another reason: {reason}")
+        };
+        assert_eq!(*gave_up, part);
+        for child in [&quiet, &ending] {
+            // Either the true status or the reason, but an answer.
+            if let Err(told) = support::within(child.wait()).await {
+                assert_eq!(told, reason);
+            }
+            assert!(!support::exists(child.pid()));
+        }
+        record.until(|record| matches!(record.lifecycle().last(), Some(Lifecycle::Stopped(told)) if *told == reason)).await;
+        let refused = policy.spawn(Command::new("true")).await.unwrap_err();
+        assert!(refused.to_string().contains("panicked 3 times"), "{refused}");
+        inject(fault, 0);
+    });
+}
+
+#[test]
+fn too_many_in_the_read_loop_end_the_policy() {
+    gives_up(Fault::LoopBeforePublish, Part::ReadLoop);
+}
+
+#[test]
+fn too_many_in_a_waiter_end_the_policy() {
+    gives_up(Fault::WaiterBeforeReap, Part::Waiter);
+}
+
+#[test]
+fn too_many_in_the_watcher_end_the_policy() {
+    gives_up(Fault::WatcherBeforeAdopt, Part::Watcher);
+}
