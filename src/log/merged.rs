@@ -78,7 +78,7 @@ pub(crate) enum Start {
 }
 
 /// Names a cursor of one log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct CursorId(u64);
 
 #[derive(Debug)]

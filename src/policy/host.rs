@@ -69,13 +69,17 @@ impl Host {
 }
 
 /// Lives in the user's System as long as that does; its drop ends the policy and waits.
-struct Anchor(Arc<Host>);
+struct Anchor {
+    host: Arc<Host>,
+    /// Whether a living System took it: a thread can be left with the name of one that has ended.
+    held: Arc<AtomicBool>,
+}
 
 impl Drop for Anchor {
     fn drop(&mut self) {
-        if self.0.stopped.get().is_none() {
-            self.0.request_stop(self.0.grace, PolicyStopped::Shutdown);
-            self.0.join();
+        if self.held.load(SeqCst) && self.host.stopped.get().is_none() {
+            self.host.request_stop(self.host.grace, PolicyStopped::Shutdown);
+            self.host.join();
         }
     }
 }
@@ -113,10 +117,12 @@ pub(super) fn start(settings: PolicyBuilder) -> Result<PolicyHandle, StartError>
         }
     };
     if let Some(system) = System::try_current() {
-        let anchor = Anchor(host);
-        system.arbiter().spawn(async move {
-            anchor.0.stopped.wait().await;
+        let held = Arc::new(AtomicBool::new(false));
+        let anchor = Anchor { host, held: Arc::clone(&held) };
+        let took = system.arbiter().spawn(async move {
+            anchor.host.stopped.wait().await;
         });
+        held.store(took, SeqCst);
     }
     Ok(handle)
 }

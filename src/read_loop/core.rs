@@ -23,7 +23,7 @@ use super::{
 use crate::{
     ChildId, PolicyStopped, Seq, Stream, Turn,
     child::{ChildCell, CollectedOutput, Collector},
-    log::{Chunk, Entry, Exit, Fact, Gather},
+    log::{Chunk, Entry, Exit, Fact, Gather, SLAB_LEN},
     pipes::{Found, Observed, PipeDriver, PipeKey, PipeKind},
     supervise::fault_point,
     waiter::ExitRecord,
@@ -53,6 +53,9 @@ pub(super) struct Core {
     /// When a running child last closed the last of its pipes.
     dying: Option<Instant>,
 }
+
+/// With less room than this, some pipe waits for the slowest reader: a driver reads in slabs.
+const LEAST_ROOM: u64 = 2 * SLAB_LEN as u64;
 
 /// Most children are reaped and reported this soon after they have closed their pipes.
 const NEAR: Duration = Duration::from_micros(100);
@@ -151,7 +154,7 @@ impl Core {
     /// How many bytes of output this turn may read.
     fn room(&self) -> u64 {
         let room = self.link.log().room();
-        let paused = room == 0;
+        let paused = room < LEAST_ROOM;
         if self.link.set_paused(paused) != paused {
             if paused {
                 tracing::info!("reading pauses: the slowest lossless reader is a whole log behind");
