@@ -1,0 +1,218 @@
+//! The actor that prints: whole lines, exit lines, the summary.
+
+use std::{
+    collections::HashMap,
+    io::{self, IsTerminal, Write},
+    time::Instant,
+};
+
+use actix::prelude::*;
+use actix_process::{ChildExited, ChildId, Entry, Fact, Lines, OutputBatch, SpawnError, Stream};
+use tokio::sync::oneshot;
+
+/// Foreground colours that show on light and dark.
+const COLOURS: [u8; 6] = [36, 32, 33, 35, 34, 31];
+
+/// A command runs as this child.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Started {
+    pub(crate) number: usize,
+    pub(crate) child: ChildId,
+}
+
+/// A command could not be spawned.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct NotStarted {
+    pub(crate) number: usize,
+    pub(crate) error: SpawnError,
+}
+
+/// All is over: print the rest and the summary.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Finished;
+
+/// One running command.
+struct Running {
+    name: String,
+    colour: u8,
+    stdout: Lines,
+    stderr: Lines,
+}
+
+/// Prints. The first non-zero status goes to `done` when every command has ended.
+pub(crate) struct Printer {
+    names: Vec<String>,
+    children: HashMap<ChildId, Running>,
+    /// Entries of children that are not known by name yet.
+    early: HashMap<ChildId, Vec<Entry>>,
+    unended: usize,
+    failed: usize,
+    first_failure: u8,
+    begin: Instant,
+    colour: bool,
+    done: Option<oneshot::Sender<u8>>,
+}
+
+impl Printer {
+    pub(crate) fn new(commands: &[String], done: oneshot::Sender<u8>) -> Self {
+        let word = |line: &String| line.split_whitespace().next().unwrap_or("?").to_owned();
+        let names = commands.iter().map(word).enumerate();
+        let names: Vec<_> = names.map(|(place, word)| format!("{}:{word:.12}", place + 1)).collect();
+        let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+        Printer {
+            unended: names.len(),
+            names: names.into_iter().map(|name| format!("{name:width$}")).collect(),
+            children: HashMap::new(),
+            early: HashMap::new(),
+            failed: 0,
+            first_failure: 0,
+            begin: Instant::now(),
+            colour: io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
+            done: Some(done),
+        }
+    }
+
+    fn entry(&mut self, entry: &Entry, out: &mut impl Write) -> io::Result<()> {
+        let Some(running) = self.children.get_mut(&entry.child) else {
+            self.early.entry(entry.child).or_default().push(entry.clone());
+            return Ok(());
+        };
+        let (paint, mut lines) = (Paint::of(running, self.colour), Vec::new());
+        match &entry.fact {
+            Fact::Chunk(chunk) => {
+                let pushed = match chunk.stream {
+                    Stream::Stdout => &mut running.stdout,
+                    Stream::Stderr => &mut running.stderr,
+                };
+                pushed.push(&chunk.bytes, |line| lines.push((chunk.stream, line)));
+            }
+            // What a grandchild left unfinished comes with the close.
+            Fact::Exited(_) | Fact::Closed => {
+                lines.extend(running.stdout.finish().map(|line| (Stream::Stdout, line)));
+                lines.extend(running.stderr.finish().map(|line| (Stream::Stderr, line)));
+            }
+            Fact::Spawned { .. } => {}
+        }
+        for (stream, line) in lines {
+            let mark = if stream == Stream::Stderr { '!' } else { '|' };
+            paint.line(out, mark, &line.bytes)?;
+        }
+        if let Fact::Exited(exit) = &entry.fact {
+            paint.line(out, '=', ending(exit).as_bytes())?;
+            self.ended(exit.status.shell_code());
+        }
+        Ok(())
+    }
+
+    fn ended(&mut self, code: u8) {
+        self.unended -= 1;
+        if code != 0 {
+            self.failed += 1;
+            if self.first_failure == 0 {
+                self.first_failure = code;
+            }
+        }
+        if self.unended == 0 {
+            self.tell(self.first_failure);
+        }
+    }
+
+    fn tell(&mut self, code: u8) {
+        if let Some(done) = self.done.take() {
+            // After a signal nobody waits for it.
+            let _ = done.send(code);
+        }
+    }
+
+    /// Prints, and ends everything when nobody reads on: `merge ... | head`.
+    fn print(&mut self, print: impl FnOnce(&mut Self, &mut dyn Write) -> io::Result<()>) {
+        let mut out = io::BufWriter::new(io::stdout().lock());
+        if print(self, &mut out).and_then(|()| out.flush()).is_err() {
+            self.tell(1);
+        }
+    }
+}
+
+/// An exit in words.
+fn ending(exit: &ChildExited) -> String {
+    format!(
+        "{}, wall {:.3} s, CPU {:.3} s, peak {:.1} MiB",
+        exit.status,
+        exit.wall_time.as_secs_f64(),
+        exit.usage.cpu_time().as_secs_f64(),
+        exit.usage.peak_memory_kib as f64 / 1024.0,
+    )
+}
+
+/// A child's prefix and its colour.
+struct Paint {
+    name: String,
+    colour: Option<u8>,
+}
+
+impl Paint {
+    fn of(running: &Running, colour: bool) -> Self {
+        Paint { name: running.name.clone(), colour: colour.then_some(running.colour) }
+    }
+
+    fn line(&self, out: &mut (impl Write + ?Sized), mark: char, text: &[u8]) -> io::Result<()> {
+        let (start, end) = match self.colour {
+            Some(colour) => (format!("\x1b[{colour}m"), "\x1b[0m"),
+            None => (String::new(), ""),
+        };
+        write!(out, "{start}{} {mark}{end} ", self.name)?;
+        out.write_all(text)?;
+        out.write_all(b"\n")
+    }
+}
+
+impl Actor for Printer {
+    type Context = Context<Self>;
+}
+
+impl Handler<OutputBatch> for Printer {
+    type Result = ();
+
+    fn handle(&mut self, batch: OutputBatch, _: &mut Self::Context) {
+        self.print(|printer, mut out| {
+            batch.entries().try_for_each(|entry| printer.entry(entry, &mut out))
+        });
+    }
+}
+
+impl Handler<Started> for Printer {
+    type Result = ();
+
+    fn handle(&mut self, Started { number, child }: Started, _: &mut Self::Context) {
+        let (name, colour) = (self.names[number].clone(), COLOURS[number % COLOURS.len()]);
+        let (stdout, stderr) = (Lines::default(), Lines::default());
+        self.children.insert(child, Running { name, colour, stdout, stderr });
+        let early = self.early.remove(&child).unwrap_or_default();
+        self.print(|printer, mut out| {
+            early.iter().try_for_each(|entry| printer.entry(entry, &mut out))
+        });
+    }
+}
+
+impl Handler<NotStarted> for Printer {
+    type Result = ();
+
+    fn handle(&mut self, NotStarted { number, error }: NotStarted, _: &mut Self::Context) {
+        let paint = Paint { name: self.names[number].clone(), colour: None };
+        self.print(|_, out| paint.line(out, '=', error.to_string().as_bytes()));
+        self.ended(126);
+    }
+}
+
+impl Handler<Finished> for Printer {
+    type Result = ();
+
+    fn handle(&mut self, Finished: Finished, _: &mut Self::Context) {
+        let seconds = self.begin.elapsed().as_secs_f64();
+        let (commands, failed) = (self.names.len(), self.failed);
+        self.print(|_, out| writeln!(out, "{commands} commands, {failed} failed, {seconds:.3} s"));
+    }
+}
