@@ -16,9 +16,11 @@ fn nothing_is_lost(fault: Fault, times: usize, part: Part) {
         let intensity = Intensity { restarts: 50, window: Duration::from_secs(60) };
         let policy = Policy::builder().intensity(intensity).start().unwrap();
         let (recorder, record) = recorder::start();
-        policy.subscribe(Subscribe::exits(recorder.clone().recipient())).await.unwrap();
         policy.subscribe(Subscribe::lifecycle(recorder.clone().recipient())).await.unwrap();
-        policy.subscribe(Subscribe::output(recorder.recipient())).await.unwrap();
+        policy.subscribe(Subscribe::output(recorder.clone().recipient())).await.unwrap();
+        // Once a child has come and gone, the subscriptions are surely in force.
+        policy.spawn(Command::new("true")).await.unwrap().wait().await.unwrap();
+        policy.subscribe(Subscribe::exits(recorder.recipient())).await.unwrap();
         inject(fault, times);
         let spawns = (0..CHILDREN).map(|n| {
             policy.spawn(Command::shell(format!("head -c 100000 /dev/zero; printf {n:03}; exit {}", n % 5)))
