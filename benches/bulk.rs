@@ -4,11 +4,7 @@
 
 mod support;
 
-use std::{
-    collections::HashMap,
-    sync::PoisonError,
-    time::Duration,
-};
+use std::{collections::HashMap, sync::PoisonError, time::Duration};
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 
@@ -75,8 +71,7 @@ fn jain(writers: usize) -> f64 {
             }
         })
         .await;
-        let index = seen.lock().unwrap().2;
-        index
+        seen.lock().unwrap().2
     })
 }
 
@@ -108,7 +103,9 @@ fn main() {
     group.throughput(Throughput::Bytes(TOTAL as u64));
     group.measurement_time(Duration::from_secs(8)).warm_up_time(Duration::from_millis(500));
     for writers in [16, 256] {
-        for (name, run) in [("actix-process", ours as fn(usize) -> Duration), ("poll+read", poll_loop)] {
+        for (name, run) in
+            [("actix-process", ours as fn(usize) -> Duration), ("poll+read", poll_loop)]
+        {
             group.bench_function(BenchmarkId::new(name, writers), |bencher| {
                 bencher.iter_custom(|rounds| (0..rounds).map(|_| run(writers)).sum());
             });

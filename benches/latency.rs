@@ -83,8 +83,13 @@ fn tokio_and_a_hop(rounds: u64) -> Duration {
                 let child: &mut tokio::process::Child = &mut child;
                 let seen = now();
                 let mut stamp = Vec::new();
-                let mut stdout = child.stdout.take().unwrap().into_owned_fd().map(std::fs::File::from).unwrap();
-                nix::fcntl::fcntl(&stdout, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::empty())).unwrap();
+                let mut stdout =
+                    child.stdout.take().unwrap().into_owned_fd().map(std::fs::File::from).unwrap();
+                nix::fcntl::fcntl(
+                    &stdout,
+                    nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::empty()),
+                )
+                .unwrap();
                 stdout.read_to_end(&mut stamp).unwrap();
                 times.push(seen - stamped(&stamp));
             }
@@ -108,7 +113,8 @@ fn main() {
     let mut group = criterion.benchmark_group("exit_latency");
     group.measurement_time(Duration::from_secs(5)).warm_up_time(Duration::from_secs(1));
     group.bench_function("actix-process", |bencher| {
-        bencher.iter_custom(|rounds| support::with_policy(async |policy| ours(&policy, rounds).await));
+        bencher
+            .iter_custom(|rounds| support::with_policy(async |policy| ours(&policy, rounds).await));
     });
     group.bench_function("blocking waitpid", |bencher| bencher.iter_custom(waitpid));
     group.bench_function("tokio::process + a hop", |bencher| bencher.iter_custom(tokio_and_a_hop));

@@ -97,7 +97,8 @@ fn main() {
     let mut group = criterion.benchmark_group("lines");
     group.throughput(Throughput::Elements((CHILDREN * LINES) as u64));
     group.measurement_time(Duration::from_secs(8)).warm_up_time(Duration::from_secs(1));
-    let runs: [(&str, fn() -> Duration); 3] = [
+    type Run = fn() -> Duration;
+    let runs: [(&str, Run); 3] = [
         ("actix-process", ours),
         ("tokio BufReader::lines + mpsc", tokio_lines),
         ("poll loop, counting", poll_loop),

@@ -118,7 +118,9 @@ fn posix_spawn(children: u64, at_a_time: u64) -> Duration {
     let program = CString::new("/bin/true").unwrap();
     // The environment that the others' children inherit: it decides what the loader does.
     let environment: Vec<CString> = std::env::vars_os()
-        .map(|(key, value)| CString::new([key.as_bytes(), b"=", value.as_bytes()].concat()).unwrap())
+        .map(|(key, value)| {
+            CString::new([key.as_bytes(), b"=", value.as_bytes()].concat()).unwrap()
+        })
         .collect();
     let mut live = HashMap::new();
     let begin = Instant::now();
@@ -144,8 +146,11 @@ fn main() {
         group.throughput(Throughput::Elements(1));
         group.measurement_time(Duration::from_secs(6)).warm_up_time(Duration::from_secs(1));
         type Run = fn(u64, u64) -> Duration;
-        let runs: [(&str, Run); 3] =
-            [("actix-process", ours), ("tokio::process", tokio_process), ("posix_spawn", posix_spawn)];
+        let runs: [(&str, Run); 3] = [
+            ("actix-process", ours),
+            ("tokio::process", tokio_process),
+            ("posix_spawn", posix_spawn),
+        ];
         for (name, run) in runs {
             group.bench_function(BenchmarkId::new(name, at_a_time), |bencher| {
                 // At least a few rounds of what runs at a time, scaled back to one child.

@@ -49,7 +49,8 @@ impl Handler<ChildExited> for Keeper {
             return context.stop();
         }
         self.restarts_left -= 1;
-        context.run_later(Duration::from_millis(100), |keeper, context| keeper.spawn_child(context));
+        context
+            .run_later(Duration::from_millis(100), |keeper, context| keeper.spawn_child(context));
     }
 }
 

@@ -1,4 +1,57 @@
 //! Operating-system child processes as first-class citizens of an actix system.
+//!
+//! A [`Policy`] spawns children from [`Command`]s, keeps one merged log of everything that they
+//! write, and sends their exits as messages to any actor that subscribes.
+//!
+//! ```
+//! use actix_process::{Command, Policy};
+//!
+//! # actix::System::new().block_on(async {
+//! let policy = Policy::start()?;
+//! let child = policy.spawn(Command::shell("echo hello; exit 3")).await?;
+//! let output = child.output().await?;
+//! assert_eq!(output.stdout, b"hello\n");
+//! assert_eq!(output.exit.status.returncode(), 3);
+//! policy.shutdown(std::time::Duration::from_secs(5)).await;
+//! # Ok::<_, Box<dyn std::error::Error>>(()) }).unwrap();
+//! ```
+//!
+//! # The messages
+//!
+//! The messages are the API; the methods of [`PolicyHandle`] and [`Child`] are thin sugar over
+//! them. To the policy's address go [`Spawn`], [`Subscribe`], [`Unsubscribe`], [`Signal`] and
+//! [`Shutdown`]; subscribers receive [`ChildExited`], [`Lifecycle`] and [`OutputBatch`].
+//!
+//! # The promises
+//!
+//! 1. **One sequence.** Every chunk, gap and lifecycle fact of every child has a [`Seq`] in one
+//!    gapless order: the order in which the read loop observed it. A pipe's bytes keep their order.
+//!    Facts of one [`Turn`] are concurrent.
+//! 2. **Exit after output, never after EOF.** [`ChildExited`] follows every byte that the child
+//!    itself wrote, and never waits for a grandchild that holds the pipe. It carries the child's
+//!    last [`Seq`], its status and its resource usage. [`Fact::Closed`] is a separate, later fact.
+//! 3. **Exactly once.** Each child has one exit, seen once by each matching subscriber, through
+//!    full mailboxes, stalled subscribers, and panics of handlers, waiters, the watcher or the read
+//!    loop.
+//! 4. **No silent loss.** Bytes are dropped only where no lossless reader wants them, and a counted
+//!    [`Gap`] stands in their place. A status that someone else reaped is [`ExitStatus::Lost`]
+//!    (returncode 255), never invented.
+//! 5. **No leak.** No zombie, descriptor or thread remains after a drop, a failure or a shutdown; a
+//!    signal never reaches a reused PID.
+//! 6. **Nobody blocks the loop.** Not a subscriber, not a stuck arbiter, not a chatty child; no
+//!    child starves another.
+//! 7. **Silence costs nothing.** A thousand quiet children use no measurable CPU.
+//!
+//! # The way of a byte
+//!
+//! `command -> spawn -> waiting and pipes -> read loop -> log -> subscribers`: the modules of this
+//! crate in that direction, each of which knows those before it only by their vocabulary.
+//!
+//! # Tracing
+//!
+//! Each child has a span `child` (id, pid, program; never arguments or environment) with events at
+//! its spawn and exit. Restarts, pauses of reading, lost statuses and raised limits are events too.
+
 mod child;
 mod command;
 mod error;
@@ -12,7 +65,7 @@ mod status;
 mod subscribe;
 mod supervise;
 mod sys;
-mod waiter;
+mod waiting;
 
 pub use child::{Child, CollectedOutput};
 pub use command::{Command, ErrorOutput, Output, ProcessGroup, Stdin};
@@ -25,8 +78,12 @@ pub use policy::{Policy, PolicyBuilder, PolicyHandle, Shutdown};
 pub use spawn::Spawn;
 pub use status::{ExitStatus, ResourceUsage};
 pub use subscribe::{Lifecycle, OutputBatch, Subscribe, Unsubscribe};
-pub use supervise::{Intensity, Part};
 #[cfg(feature = "fault-injection")]
 #[doc(hidden)]
 pub use supervise::{Fault, inject};
-pub use waiter::{Signal, Target};
+pub use supervise::{Intensity, Part};
+pub use waiting::{Signal, Target};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeDoctests;

@@ -17,15 +17,21 @@ fn arguments_environment_directory_and_name() {
     run_with_policy(async |policy| {
         let args = Command::new("printf").args(["%s|", "a b", "", "$c"]);
         assert_eq!(stdout(policy, args).await, "a b||$c|");
-        let set = Command::shell("echo $ONE $TWO").env("ONE", "1").env("TWO", "2").env_remove("TWO");
+        let set =
+            Command::shell("echo $ONE $TWO").env("ONE", "1").env("TWO", "2").env_remove("TWO");
         assert_eq!(stdout(policy, set).await, "1\n");
         let clear = Command::new("/usr/bin/env").env("GONE", "1").env_clear().env("ONLY", "this");
         assert_eq!(stdout(policy, clear).await, "ONLY=this\n");
         assert_eq!(stdout(policy, Command::new("pwd").current_dir("/usr")).await, "/usr\n");
-        assert_eq!(stdout(policy, Command::new("./env").current_dir("/usr/bin").env_clear().env("A", "b")).await, "A=b\n");
+        assert_eq!(
+            stdout(policy, Command::new("./env").current_dir("/usr/bin").env_clear().env("A", "b"))
+                .await,
+            "A=b\n"
+        );
         let named = Command::new("cat").arg("/proc/self/cmdline").arg0("another name");
         assert_eq!(stdout(policy, named).await, "another name\0/proc/self/cmdline\0");
-        let searched = Command::new("cat").arg("/proc/self/cmdline").env("PATH", "/nowhere:/usr/bin:/bin");
+        let searched =
+            Command::new("cat").arg("/proc/self/cmdline").env("PATH", "/nowhere:/usr/bin:/bin");
         assert_eq!(stdout(policy, searched).await, "cat\0/proc/self/cmdline\0");
     });
 }
@@ -56,7 +62,10 @@ fn outputs_apart_together_and_away() {
         assert_eq!(run(both.clone().stderr(ErrorOutput::WithStdout)).await, pair("outerrmore", ""));
         assert_eq!(run(both.clone().stderr(Output::Null)).await, pair("outmore", ""));
         assert_eq!(run(both.clone().stdout(Output::Null)).await, pair("", "err"));
-        assert_eq!(run(both.stdout(Output::Null).stderr(ErrorOutput::WithStdout)).await, pair("", ""));
+        assert_eq!(
+            run(both.stdout(Output::Null).stderr(ErrorOutput::WithStdout)).await,
+            pair("", "")
+        );
     });
 }
 

@@ -15,7 +15,10 @@ const MIB: usize = 1024 * 1024;
 fn a_child_that_writes_a_mebibyte_and_exits_at_once() {
     run_with_policy(async |policy| {
         for _ in 0..20 {
-            let child = policy.spawn(Command::shell("head -c 1048576 /dev/zero; printf end")).await.unwrap();
+            let child = policy
+                .spawn(Command::shell("head -c 1048576 /dev/zero; printf end"))
+                .await
+                .unwrap();
             let output = child.output().await.unwrap();
             assert_eq!((output.stdout.len(), output.missing), (MIB + 3, 0));
             assert!(output.stdout.ends_with(b"end"));
@@ -37,7 +40,10 @@ fn five_hundred_together_each_with_all_its_bytes_before_its_exit() {
         });
         futures::future::try_join_all(spawns).await.unwrap();
         let exits = record.until_exits(CHILDREN).await;
-        support::until("the output is delivered", || support::lock(&counts).at_exit.len() == CHILDREN).await;
+        support::until("the output is delivered", || {
+            support::lock(&counts).at_exit.len() == CHILDREN
+        })
+        .await;
         let counts = support::lock(&counts);
         for exit in exits {
             assert!(exit.last_seq < exit.seq);
@@ -59,10 +65,14 @@ fn the_exit_does_not_wait_for_a_grandchild_that_holds_the_pipe() {
         let child = policy.spawn(Command::shell(line)).await.unwrap();
         let exit = child.wait().await.unwrap();
         assert_eq!((exit.status.returncode(), exit.output_bytes), (3, 3));
-        record.until(|record| record.entries().iter().any(|e| matches!(e.fact, Fact::Exited(_)))).await;
+        record
+            .until(|record| record.entries().iter().any(|e| matches!(e.fact, Fact::Exited(_))))
+            .await;
         assert!(!record.entries().iter().any(|entry| matches!(entry.fact, Fact::Closed)));
         std::fs::write(&path, "gate ").unwrap();
-        record.until(|record| record.entries().iter().any(|e| matches!(e.fact, Fact::Closed))).await;
+        record
+            .until(|record| record.entries().iter().any(|e| matches!(e.fact, Fact::Closed)))
+            .await;
         let mut order = Vec::new();
         for entry in record.entries() {
             match entry.fact {
@@ -85,7 +95,8 @@ fn the_exit_does_not_wait_for_a_grandchild_that_holds_the_pipe() {
 #[test]
 fn a_killed_child_s_last_words_are_kept() {
     run_with_policy(async |policy| {
-        let command = Command::shell("printf words; exec sleep 1000").process_group(ProcessGroup::Own);
+        let command =
+            Command::shell("printf words; exec sleep 1000").process_group(ProcessGroup::Own);
         let child = policy.spawn(command).await.unwrap();
         let mut log = policy.log();
         let mut seen = Vec::new();

@@ -22,7 +22,9 @@ fn codes_come_through() {
 #[test]
 fn signals_come_through() {
     run_with_policy(async |policy| {
-        for signal in [UnixSignal::SIGTERM, UnixSignal::SIGKILL, UnixSignal::SIGHUP, UnixSignal::SIGUSR1] {
+        for signal in
+            [UnixSignal::SIGTERM, UnixSignal::SIGKILL, UnixSignal::SIGHUP, UnixSignal::SIGUSR1]
+        {
             let child = policy.spawn(Command::new("sleep").arg("1000")).await.unwrap();
             child.signal(signal).await.unwrap();
             let exit = child.wait().await.unwrap();
@@ -72,7 +74,8 @@ fn signalling_a_child_that_has_ended_is_an_error_and_hits_nobody() {
 #[test]
 fn a_group_is_signalled_as_a_whole() {
     run_with_policy(async |policy| {
-        let command = Command::shell("sleep 1000 & echo $!; exit 0").process_group(ProcessGroup::Own);
+        let command =
+            Command::shell("sleep 1000 & echo $!; exit 0").process_group(ProcessGroup::Own);
         let child = policy.spawn(command).await.unwrap();
         let output = child.output().await.unwrap();
         let grandchild: i32 = String::from_utf8(output.stdout).unwrap().trim().parse().unwrap();

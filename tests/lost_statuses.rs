@@ -20,9 +20,13 @@ fn stolen_by_a_foreign_wait() {
         // first, the status is either true or lost.
         let mut lost = 0;
         for _ in 0..50 {
-            let child = policy.spawn(Command::shell("read line; exit 5").stdin(actix_process::Stdin::Null)).await.unwrap();
+            let child = policy
+                .spawn(Command::shell("read line; exit 5").stdin(actix_process::Stdin::Null))
+                .await
+                .unwrap();
             let pid = Pid::from_raw(child.pid());
-            let stolen = matches!(waitpid(pid, Some(WaitPidFlag::empty())), Ok(WaitStatus::Exited(_, 5)));
+            let stolen =
+                matches!(waitpid(pid, Some(WaitPidFlag::empty())), Ok(WaitStatus::Exited(_, 5)));
             let exit = child.wait().await.unwrap();
             let expected = if stolen { ExitStatus::Lost } else { ExitStatus::Code(5) };
             assert_eq!(exit.status, expected);

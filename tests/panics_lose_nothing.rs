@@ -5,7 +5,9 @@ mod support;
 
 use std::{collections::HashSet, time::Duration};
 
-use actix_process::{Command, Fault, Intensity, Lifecycle, Part, Policy, PolicyStopped, Subscribe, inject};
+use actix_process::{
+    Command, Fault, Intensity, Lifecycle, Part, Policy, PolicyStopped, Subscribe, inject,
+};
 use support::recorder;
 
 const CHILDREN: usize = 100;
@@ -23,19 +25,29 @@ fn nothing_is_lost(fault: Fault, times: usize, part: Part) {
         policy.subscribe(Subscribe::exits(recorder.recipient())).await.unwrap();
         inject(fault, times);
         let spawns = (0..CHILDREN).map(|n| {
-            policy.spawn(Command::shell(format!("head -c 100000 /dev/zero; printf {n:03}; exit {}", n % 5)))
+            policy.spawn(Command::shell(format!(
+                "head -c 100000 /dev/zero; printf {n:03}; exit {}",
+                n % 5
+            )))
         });
         let children = futures::future::try_join_all(spawns).await.unwrap();
         let outputs = futures::future::join_all(children.iter().map(|child| child.output())).await;
         for (number, output) in outputs.into_iter().enumerate() {
             let output = output.unwrap();
             assert_eq!(output.exit.status.returncode() as usize, number % 5);
-            assert_eq!((output.exit.output_bytes, output.stdout.len() as u64 + output.missing), (100_003, 100_003));
+            assert_eq!(
+                (output.exit.output_bytes, output.stdout.len() as u64 + output.missing),
+                (100_003, 100_003)
+            );
         }
         let exits = record.until_exits(CHILDREN).await;
         assert_eq!(exits.iter().map(|exit| exit.child).collect::<HashSet<_>>().len(), CHILDREN);
         assert_eq!(exits.len(), CHILDREN);
-        record.until(|record| record.entries().len() as u64 == record.entries().last().unwrap().seq.get() + 1).await;
+        record
+            .until(|record| {
+                record.entries().len() as u64 == record.entries().last().unwrap().seq.get() + 1
+            })
+            .await;
         let bytes = |record: &recorder::Record| {
             let entries = record.entries();
             let chunks = entries.iter().filter_map(|entry| match &entry.fact {

@@ -90,9 +90,15 @@ fn a_stopped_child_is_continued_to_hear_the_term() {
 fn a_second_shutdown_shortens_the_grace() {
     run(async || {
         let policy = Policy::start().unwrap();
-        let child = policy.spawn(Command::shell(STUBBORN).process_group(ProcessGroup::Own)).await.unwrap();
+        let child =
+            policy.spawn(Command::shell(STUBBORN).process_group(ProcessGroup::Own)).await.unwrap();
         let mut log = policy.log();
-        while support::within(log.next()).await.unwrap().entries().all(|entry| !matches!(entry.fact, Fact::Chunk(_))) {}
+        while support::within(log.next())
+            .await
+            .unwrap()
+            .entries()
+            .all(|entry| !matches!(entry.fact, Fact::Chunk(_)))
+        {}
         drop(log);
         let patient = policy.clone();
         let patient = actix::spawn(async move { patient.shutdown(support::DEADLINE * 2).await });
@@ -107,7 +113,8 @@ fn the_groups_descendants_end_too() {
     run(async || {
         let policy = Policy::start().unwrap();
         let line = "sleep 1000 & echo $!; exec sleep 1000";
-        let child = policy.spawn(Command::shell(line).process_group(ProcessGroup::Own)).await.unwrap();
+        let child =
+            policy.spawn(Command::shell(line).process_group(ProcessGroup::Own)).await.unwrap();
         let mut log = policy.log();
         let mut pid = String::new();
         while !pid.ends_with('\n') {

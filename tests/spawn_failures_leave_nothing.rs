@@ -23,14 +23,18 @@ async fn fails(policy: &PolicyHandle, command: &Command, step: SpawnStep, errno:
 #[test]
 fn programs_that_cannot_be_executed() {
     run_with_policy(async |policy| {
-        let bystander = policy.spawn(Command::new("cat").arg("/dev/zero").stdout(actix_process::Output::Null)).await.unwrap();
+        let bystander = policy
+            .spawn(Command::new("cat").arg("/dev/zero").stdout(actix_process::Output::Null))
+            .await
+            .unwrap();
         let dir = tempfile::tempdir().unwrap();
         let plain = dir.path().join("plain");
         fs::write(&plain, "no program").unwrap();
         let execute = SpawnStep::Execute;
         fails(policy, &Command::new("/no/such/program"), execute, Some(libc::ENOENT)).await;
         fails(policy, &Command::new("no-such-program"), execute, Some(libc::ENOENT)).await;
-        fails(policy, &Command::new("sh").env("PATH", "/nowhere"), execute, Some(libc::ENOENT)).await;
+        fails(policy, &Command::new("sh").env("PATH", "/nowhere"), execute, Some(libc::ENOENT))
+            .await;
         fails(policy, &Command::new(&plain), execute, Some(libc::EACCES)).await;
         fails(policy, &Command::new(dir.path()), execute, Some(libc::EACCES)).await;
         let lost = Command::new("true").current_dir("/no/such/directory");
@@ -65,7 +69,8 @@ fn too_many_descriptors() {
         let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
         for spare in 0..9 {
             // Descriptors are given out from the lowest free number.
-            let lowest = io::pipe().map(|(reader, _)| std::os::fd::AsRawFd::as_raw_fd(&reader)).unwrap();
+            let lowest =
+                io::pipe().map(|(reader, _)| std::os::fd::AsRawFd::as_raw_fd(&reader)).unwrap();
             setrlimit(Resource::RLIMIT_NOFILE, lowest as u64 + spare, hard).unwrap();
             let spawned = policy.spawn(Command::new("true")).await;
             setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
@@ -102,7 +107,10 @@ fn too_many_processes() {
         again.args(["--exact", "too_many_processes", "--nocapture"]).env(LIMITED, "1");
         if nix::unistd::geteuid().is_root() {
             // Where nobody may not read our target folder, a copy in a readable one runs.
-            let dir = tempfile::Builder::new().permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755)).tempdir().unwrap();
+            let dir = tempfile::Builder::new()
+                .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
+                .tempdir()
+                .unwrap();
             let copy = dir.path().join("again");
             fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
             let mut again = std::process::Command::new(&copy);

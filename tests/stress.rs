@@ -5,10 +5,7 @@
 
 mod support;
 
-use std::{
-    collections::HashMap,
-    io::IsTerminal,
-};
+use std::{collections::HashMap, io::IsTerminal};
 
 use actix_process::{Command, Spawn, Subscribe};
 use support::{recorder, run_with_policy};
@@ -17,7 +14,8 @@ const AT_A_TIME: usize = 64;
 
 #[test]
 fn every_byte_and_every_exit_exactly_once() {
-    let children: usize = std::env::var("ACTIX_PROCESS_STRESS").map_or(10_000, |text| text.parse().unwrap());
+    let children: usize =
+        std::env::var("ACTIX_PROCESS_STRESS").map_or(10_000, |text| text.parse().unwrap());
     run_with_policy(async |policy| {
         let (recorder, record) = recorder::start();
         policy.subscribe(Subscribe::exits(recorder.clone().recipient())).await.unwrap();
@@ -30,7 +28,9 @@ fn every_byte_and_every_exit_exactly_once() {
                 for number in (worker..children).step_by(AT_A_TIME) {
                     let (len, code) = (number * 37 % 5_000, number % 251);
                     let line = format!("head -c {len} /dev/zero; exit {code}");
-                    let command = if number % 3 == 0 { Command::shell(line) } else {
+                    let command = if number % 3 == 0 {
+                        Command::shell(line)
+                    } else {
                         Command::new("head").args(["-c", &len.to_string(), "/dev/zero"])
                     };
                     let code = if number % 3 == 0 { code } else { 0 };

@@ -19,7 +19,8 @@ fn a_stalled_subscriber_with_a_full_mailbox_gets_all_exits_afterwards() {
         policy.subscribe(Subscribe::exits(stalled.clone().recipient())).await.unwrap();
         policy.subscribe(Subscribe::lifecycle(stalled.clone().recipient())).await.unwrap();
         policy.subscribe(Subscribe::exits(prompt.recipient())).await.unwrap();
-        let spawns = (0..CHILDREN).map(|n| policy.spawn(Command::shell(format!("printf {n}; exit {}", n % 7))));
+        let spawns = (0..CHILDREN)
+            .map(|n| policy.spawn(Command::shell(format!("printf {n}; exit {}", n % 7))));
         let children = futures::future::try_join_all(spawns).await.unwrap();
         // Nobody else waits for the one who stalls.
         let prompt = ours.until_exits(CHILDREN).await;
@@ -114,7 +115,8 @@ fn unsubscribing_ends_it_and_others_go_on() {
     run_with_policy(async |policy| {
         let (first, firsts) = recorder::start();
         let (second, seconds) = recorder::start();
-        let subscription = policy.subscribe(Subscribe::exits(first.clone().recipient())).await.unwrap();
+        let subscription =
+            policy.subscribe(Subscribe::exits(first.clone().recipient())).await.unwrap();
         policy.subscribe(Subscribe::exits(second.recipient())).await.unwrap();
         policy.spawn(Command::new("true")).await.unwrap().wait().await.unwrap();
         firsts.until_exits(1).await;

@@ -29,7 +29,10 @@ fn every_fact_of_every_child_has_the_next_number_and_pipes_keep_their_order() {
             assert_eq!(entry.seq.get(), place as u64);
             turns.push(entry.turn);
             if let Fact::Chunk(chunk) = &entry.fact {
-                pipes.entry((entry.child, chunk.stream)).or_default().extend_from_slice(&chunk.bytes);
+                pipes
+                    .entry((entry.child, chunk.stream))
+                    .or_default()
+                    .extend_from_slice(&chunk.bytes);
             }
         }
         assert!(turns.is_sorted());
@@ -39,7 +42,9 @@ fn every_fact_of_every_child_has_the_next_number_and_pipes_keep_their_order() {
         // A reader of one's own sees the very same.
         let mut seqs = Vec::new();
         while seqs.len() < entries.len() {
-            seqs.extend(support::within(log.next()).await.unwrap().entries().map(|entry| entry.seq));
+            seqs.extend(
+                support::within(log.next()).await.unwrap().entries().map(|entry| entry.seq),
+            );
         }
         assert!(seqs.iter().zip(&entries).all(|(seq, entry)| *seq == entry.seq));
     });
@@ -152,10 +157,16 @@ fn standard_error_is_told_apart() {
         let child = policy.spawn(Command::shell("echo out; echo err >&2")).await.unwrap();
         let output = child.output().await.unwrap();
         assert_eq!((output.stdout, output.stderr), (b"out\n".to_vec(), b"err\n".to_vec()));
-        let streams: HashSet<Stream> = policy.log().try_next().unwrap().entries().filter_map(|entry| match &entry.fact {
-            Fact::Chunk(chunk) => Some(chunk.stream),
-            _ => None,
-        }).collect();
+        let streams: HashSet<Stream> = policy
+            .log()
+            .try_next()
+            .unwrap()
+            .entries()
+            .filter_map(|entry| match &entry.fact {
+                Fact::Chunk(chunk) => Some(chunk.stream),
+                _ => None,
+            })
+            .collect();
         assert_eq!(streams.len(), 2);
     });
 }

@@ -45,7 +45,8 @@ pub fn play() {
         Some("lines") => {
             let count: usize = words.next().and_then(|word| word.parse().ok()).unwrap_or(0);
             // 256 lines are five whole writes.
-            let block: Vec<u8> = (0..256).flat_map(|line| format!("{line:079}\n").into_bytes()).collect();
+            let block: Vec<u8> =
+                (0..256).flat_map(|line| format!("{line:079}\n").into_bytes()).collect();
             let mut left = count * 80;
             for write in block.chunks(4096).cycle() {
                 let len = left.min(write.len());

@@ -76,4 +76,3 @@ pub fn poll_loop(part: &str, count: usize, mut each: impl FnMut(usize, &[u8])) {
         child.wait().expect("wait");
     }
 }
-

@@ -23,7 +23,7 @@ const DEMONSTRATION: [&str; 5] = [
     "for i in 1 2 3; do echo ping $i; sleep 0.08; done",
     "for i in 1 2 3; do echo pong $i >&2; sleep 0.08; done",
     "printf 'no newline at the end'; exit 3",
-    "echo about to crash; kill -SEGV $$",
+    "sleep 0.05; echo about to crash; kill -SEGV $$",
     "(sleep 0.1; echo the grandchild speaks) & echo leaving a grandchild behind",
 ];
 

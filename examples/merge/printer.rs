@@ -60,7 +60,8 @@ impl Printer {
     pub(crate) fn new(commands: &[String], done: oneshot::Sender<u8>) -> Self {
         let word = |line: &String| line.split_whitespace().next().unwrap_or("?").to_owned();
         let names = commands.iter().map(word).enumerate();
-        let names: Vec<_> = names.map(|(place, word)| format!("{}:{word:.12}", place + 1)).collect();
+        let names: Vec<_> =
+            names.map(|(place, word)| format!("{}:{word:.12}", place + 1)).collect();
         let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
         Printer {
             unended: names.len(),

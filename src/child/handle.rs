@@ -12,7 +12,7 @@ use crate::{
     log::ChildExited,
     policy::Policy,
     read_loop::{LoopCommand, LoopLink},
-    waiter::{Signal, Target},
+    waiting::{Signal, Target},
 };
 
 /// A child process of a policy.
@@ -116,7 +116,9 @@ impl Child {
         self.link.push(LoopCommand::Collect(Arc::clone(&self.cell), reply));
         match output.await {
             Ok(output) => Ok(output),
-            Err(_) => Err(self.cell.exit().and_then(Result::err).unwrap_or(PolicyStopped::Shutdown)),
+            Err(_) => {
+                Err(self.cell.exit().and_then(Result::err).unwrap_or(PolicyStopped::Shutdown))
+            }
         }
     }
 }

@@ -5,6 +5,6 @@ mod collect;
 mod handle;
 
 pub(crate) use cell::ChildCell;
-pub(crate) use collect::Collector;
 pub use collect::CollectedOutput;
+pub(crate) use collect::Collector;
 pub use handle::Child;

@@ -1,8 +1,8 @@
 //! What to run: the vocabulary that the spawn path reads.
 
-mod command;
+mod program;
 mod stdio;
 
-pub use command::{Command, ProcessGroup};
-pub(crate) use command::EnvChange;
+pub(crate) use program::EnvChange;
+pub use program::{Command, ProcessGroup};
 pub use stdio::{ErrorOutput, Output, Stdin};

@@ -81,8 +81,12 @@ mod tests {
         assert!(gather.take_slab(1, slab, SLAB_LEN, &mut emit).is_none());
         gather.copy(1, b"d", &mut emit);
         gather.flush(&mut emit);
-        let expected: [(u8, Vec<u8>); 4] =
-            [(1, b"ab".to_vec()), (2, b"c".to_vec()), (1, vec![b'x'; SLAB_LEN]), (1, b"d".to_vec())];
+        let expected: [(u8, Vec<u8>); 4] = [
+            (1, b"ab".to_vec()),
+            (2, b"c".to_vec()),
+            (1, vec![b'x'; SLAB_LEN]),
+            (1, b"d".to_vec()),
+        ];
         assert_eq!(chunks, expected);
     }
 }

@@ -154,7 +154,7 @@ impl MergedLog {
     /// Shows the entries of one child that are there.
     pub(crate) fn each_of(&self, child: ChildId, mut each: impl FnMut(&Entry)) {
         let entries = self.turns.iter().flat_map(|held| held.entries.iter());
-        entries.filter(|entry| entry.child == child).for_each(|entry| each(entry));
+        entries.filter(|entry| entry.child == child).for_each(&mut each);
     }
 
     /// Ends the log: readers that have read everything are told so.

@@ -13,7 +13,10 @@ use crate::{ChildId, Stream, Turn, log::Chunk};
 enum Step {
     /// A turn with chunks of these lengths, by these children.
     Turn(Vec<(u64, usize)>),
-    Open { lossless: bool, beginning: bool },
+    Open {
+        lossless: bool,
+        beginning: bool,
+    },
     Read(usize),
     Close(usize),
 }
@@ -59,7 +62,12 @@ impl Model {
         let mut entries = Vec::new();
         for (place, (child, len)) in chunks.into_iter().enumerate() {
             let next = self.next_byte.entry(child).or_default();
-            let bytes: Vec<u8> = (0..len).map(|_| { *next = next.wrapping_add(1); *next }).collect();
+            let bytes: Vec<u8> = (0..len)
+                .map(|_| {
+                    *next = next.wrapping_add(1);
+                    *next
+                })
+                .collect();
             self.written += len as u64;
             let chunk = Chunk { stream: Stream::Stdout, bytes: bytes.into(), after_exit: false };
             entries.push(Entry {

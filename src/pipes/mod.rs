@@ -10,8 +10,6 @@ mod ring;
 mod select;
 mod sweep;
 
-pub(crate) use driver::{
-    Found, LoopWaker, Observed, PipeDriver, PipeKey, PipeKind, PipeToken,
-};
+pub(crate) use driver::{Found, LoopWaker, Observed, PipeDriver, PipeKey, PipeKind, PipeToken};
 pub use select::Driver;
 pub(crate) use select::{choose, from_environment};

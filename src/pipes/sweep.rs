@@ -13,9 +13,7 @@ use std::{
 
 use nix::errno::Errno;
 
-use super::{
-    driver::Slots, Found, LoopWaker, Observed, PipeDriver, PipeKey, PipeKind, PipeToken,
-};
+use super::{Found, LoopWaker, Observed, PipeDriver, PipeKey, PipeKind, PipeToken, driver::Slots};
 use crate::{
     log::{Gather, SLAB_LEN},
     sys,

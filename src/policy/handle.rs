@@ -6,8 +6,8 @@ use actix::Addr;
 
 use super::{Policy, host::Host};
 use crate::{
-    Child, Driver, PolicyStopped, Shutdown, Spawn, SpawnError, SpawnStep, Subscribe, SubscriptionId,
-    Unsubscribe,
+    Child, Driver, PolicyStopped, Shutdown, Spawn, SpawnError, SpawnStep, Subscribe,
+    SubscriptionId, Unsubscribe,
     log::{LogReader, Start},
     read_loop::LoopLink,
 };

@@ -25,7 +25,7 @@ use crate::{
     spawn::Spawner,
     supervise::{Part, Supervisor},
     sys,
-    waiter::{Inbox, WaiterTable, Watcher},
+    waiting::{Inbox, WaiterTable, Watcher},
 };
 
 /// What is known of the host's thread from outside.

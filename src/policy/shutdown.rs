@@ -1,6 +1,12 @@
 //! The end of a policy: stop intake, TERM, drain, KILL, reap, close, join, in reverse start order.
 
-use std::{pin::{Pin, pin}, rc::Rc, sync::Arc, thread::JoinHandle, time::Duration};
+use std::{
+    pin::{Pin, pin},
+    rc::Rc,
+    sync::Arc,
+    thread::JoinHandle,
+    time::Duration,
+};
 
 use actix::{Addr, dev::Request};
 use crossbeam_channel::Sender;
@@ -14,7 +20,7 @@ use crate::{
     PolicyStopped,
     read_loop::{LoopCommand, LoopLink, Run, StateManager},
     spawn::Job,
-    waiter::{WaiterTable, Watcher},
+    waiting::{WaiterTable, Watcher},
 };
 
 /// A child that was killed may take this long to go (one in an uninterruptible sleep takes longer,

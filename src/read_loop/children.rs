@@ -11,7 +11,7 @@ use crate::{
     child::{ChildCell, CollectedOutput, Collector},
     log::ChildExited,
     pipes::{PipeKind, PipeToken},
-    waiter::Released,
+    waiting::Released,
 };
 
 /// One child.

@@ -10,7 +10,7 @@ use crate::{
     child::{ChildCell, CollectedOutput},
     log::ChildExited,
     subscribe::{Interest, Lifecycle, Subscribe},
-    waiter::Released,
+    waiting::Released,
 };
 
 /// A command for the read loop.

@@ -26,7 +26,7 @@ use crate::{
     log::{Chunk, Entry, Exit, Fact, Gather, SLAB_LEN},
     pipes::{Found, Observed, PipeDriver, PipeKey, PipeKind},
     supervise::fault_point,
-    waiter::ExitRecord,
+    waiting::ExitRecord,
 };
 use bytes::Bytes;
 use tokio::sync::oneshot;
@@ -194,7 +194,8 @@ impl Core {
     }
 
     fn register(&mut self, registration: Registration) {
-        let Registration { cell, stdout, stderr, status, exit_to, released_to, span } = registration;
+        let Registration { cell, stdout, stderr, status, exit_to, released_to, span } =
+            registration;
         let child = cell.id;
         let fact = Fact::Spawned { pid: cell.pid, program: Arc::clone(&cell.program) };
         let seq = self.stage(child, fact.clone());

@@ -15,7 +15,7 @@ use crate::{
     child::{ChildCell, CollectedOutput, Collector},
     log::{ChildExited, Fact},
     subscribe::{Credits, Interest, Lifecycle, Subscribe},
-    waiter::Released,
+    waiting::Released,
 };
 
 /// News that are due once the log holds them.

@@ -1,19 +1,9 @@
 //! The launch: from reserved descriptors to a running process, by `posix_spawn`.
 
-use std::{
-    io,
-    os::unix::process::CommandExt,
-    process,
-    thread,
-    time::Duration,
-};
+use std::{io, os::unix::process::CommandExt, process, thread, time::Duration};
 
 use super::{pipes::ChildEnds, search::search};
-use crate::{
-    Command, ProcessGroup, SpawnStep, Stdin,
-    command::EnvChange,
-    sys,
-};
+use crate::{Command, ProcessGroup, SpawnStep, Stdin, command::EnvChange, sys};
 
 /// Executing a file that another thread has just written can fail with ETXTBSY while a third one
 /// is between fork and exec with the file open. It passes; the pauses double from one millisecond.
@@ -23,7 +13,10 @@ const BUSY_RETRIES: u32 = 7;
 ///
 /// `std::process::Command` is used, which takes the `posix_spawn` path (a vfork, whatever the
 /// parent's size) as long as nothing is asked for that needs a fork; nothing here is.
-pub(super) fn launch(command: &Command, ends: ChildEnds) -> Result<process::Child, (SpawnStep, io::Error)> {
+pub(super) fn launch(
+    command: &Command,
+    ends: ChildEnds,
+) -> Result<process::Child, (SpawnStep, io::Error)> {
     let stdin = stdin(&command.stdin).map_err(|error| (SpawnStep::PrepareStdin, error))?;
     let mut std = prepared(command);
     std.stdin(stdin).stdout(ends.stdout).stderr(ends.stderr);
@@ -48,7 +41,9 @@ fn stdin(stdin: &Stdin) -> io::Result<process::Stdio> {
 
 fn prepared(command: &Command) -> process::Command {
     let found = search(command);
-    let mut std = process::Command::new(found.as_ref().map_or(command.program.as_os_str(), |path| path.as_os_str()));
+    let mut std = process::Command::new(
+        found.as_ref().map_or(command.program.as_os_str(), |path| path.as_os_str()),
+    );
     std.args(&command.args);
     match (&command.arg0, &found) {
         (Some(name), _) => drop(std.arg0(name)),
@@ -82,7 +77,10 @@ fn step_of(command: &Command, error: &io::Error) -> SpawnStep {
         Some(libc::EAGAIN | libc::ENOMEM) => SpawnStep::CreateProcess,
         Some(libc::EMFILE | libc::ENFILE) => SpawnStep::ReserveDescriptors,
         _ => match &command.current_dir {
-            Some(dir) if nix::unistd::access(dir, nix::unistd::AccessFlags::X_OK).is_err() || !dir.is_dir() => {
+            Some(dir)
+                if nix::unistd::access(dir, nix::unistd::AccessFlags::X_OK).is_err()
+                    || !dir.is_dir() =>
+            {
                 SpawnStep::EnterDirectory
             }
             _ => SpawnStep::Execute,

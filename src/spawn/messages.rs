@@ -2,7 +2,10 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use actix::{Actor, Message, Recipient, dev::{MessageResponse, OneshotSender}};
+use actix::{
+    Actor, Message, Recipient,
+    dev::{MessageResponse, OneshotSender},
+};
 use crossbeam_channel::Sender;
 
 use super::Job;
@@ -62,7 +65,7 @@ impl SpawnTicket {
 
 impl<A: Actor> MessageResponse<A, Spawn> for SpawnTicket {
     fn handle(self, _: &mut A::Context, reply: SpawnReply) {
-        if let Err(unsent) = self.jobs.send(Job::Spawn(self.id, self.message, reply)) {
+        if let Err(unsent) = self.jobs.send(Job::Spawn(self.id, Box::new(self.message), reply)) {
             unsent.into_inner().refuse();
         }
     }

@@ -26,7 +26,8 @@ pub(super) fn search(command: &Command) -> Option<PathBuf> {
         None => return None,
     };
     let candidates = env::split_paths(&path).map(|dir| dir.join(&command.program));
-    let mut runnable = candidates.filter(|path| path.is_file() && access(path, AccessFlags::X_OK).is_ok());
+    let mut runnable =
+        candidates.filter(|path| path.is_file() && access(path, AccessFlags::X_OK).is_ok());
     runnable.next()
 }
 

@@ -22,14 +22,14 @@ use crate::{
     policy::Policy,
     read_loop::{LoopCommand, LoopLink, Registration},
     sys::pidfd,
-    waiter::{Adopt, Adoption, ExitRecord, Inbox, Released, Watcher},
+    waiting::{Adopt, Adoption, ExitRecord, Inbox, Released, Watcher},
 };
 
 /// Work for a spawn thread.
 #[derive(Debug)]
 pub(crate) enum Job {
     /// Spawn, and answer.
-    Spawn(ChildId, Spawn, SpawnReply),
+    Spawn(ChildId, Box<Spawn>, SpawnReply),
     /// End, and drop this as the last thing.
     Stop(#[expect(dead_code, reason = "it is there to be dropped")] mpsc::Sender<()>),
 }
@@ -54,7 +54,7 @@ fn failed(command: &Command, step: SpawnStep, source: io::Error) -> SpawnError {
 }
 
 /// What a spawn thread works with.
-#[derive(Debug,Clone)]
+#[derive(Debug, Clone)]
 pub(crate) struct Spawner {
     pub(crate) jobs: Receiver<Job>,
     pub(crate) closing: Arc<AtomicBool>,
@@ -85,7 +85,8 @@ impl Spawner {
         while let Ok(job) = self.jobs.recv() {
             match job {
                 Job::Spawn(..) if self.closing.load(SeqCst) => job.refuse(),
-                Job::Spawn(id, Spawn { command, exit_to }, reply) => {
+                Job::Spawn(id, message, reply) => {
+                    let Spawn { command, exit_to } = *message;
                     let child = self.spawn(id, &command, exit_to);
                     if let Some(reply) = reply {
                         // A sender that has gone away leaves the child to the policy.

@@ -42,9 +42,9 @@ mod armed {
 }
 
 #[cfg(feature = "fault-injection")]
-pub use armed::{Fault, inject};
-#[cfg(feature = "fault-injection")]
 pub(crate) use armed::due;
+#[cfg(feature = "fault-injection")]
+pub use armed::{Fault, inject};
 
 /// Panics here if a test asked for it.
 macro_rules! fault_point {

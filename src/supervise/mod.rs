@@ -6,9 +6,9 @@ mod supervised;
 
 #[cfg(feature = "fault-injection")]
 pub(crate) use faults::due as fault_due;
+pub(crate) use faults::fault_point;
 #[cfg(feature = "fault-injection")]
 pub use faults::{Fault, inject};
-pub(crate) use faults::fault_point;
 pub use intensity::Intensity;
 pub(crate) use intensity::{Restarts, Verdict};
 pub use supervised::Part;

@@ -21,7 +21,11 @@ pub(super) struct BufferRing {
 
 impl BufferRing {
     /// Registers a group of `entries` places, a power of two.
-    pub(super) fn register(submitter: &Submitter<'_>, group: u16, entries: u16) -> io::Result<Self> {
+    pub(super) fn register(
+        submitter: &Submitter<'_>,
+        group: u16,
+        entries: u16,
+    ) -> io::Result<Self> {
         let size = usize::from(entries) * size_of::<BufRingEntry>();
         let layout = Layout::from_size_align(size, 4096).map_err(io::Error::other)?;
         // SAFETY: the layout's size is not zero: every caller asks for at least one entry.
@@ -59,9 +63,8 @@ impl BufferRing {
     pub(super) fn publish(&self) {
         // SAFETY: the ring's first entry is initialised memory of this ring, and its tail field is
         // an aligned u16 that only this thread writes; the kernel reads it with acquire.
-        let tail = unsafe {
-            &*BufRingEntry::tail(self.memory.as_ptr()).cast_mut().cast::<AtomicU16>()
-        };
+        let tail =
+            unsafe { &*BufRingEntry::tail(self.memory.as_ptr()).cast_mut().cast::<AtomicU16>() };
         tail.store(self.tail, Ordering::Release);
     }
 }

@@ -17,9 +17,7 @@ use super::{
 };
 use crate::{
     log::{Gather, SLAB_LEN, Slab},
-    pipes::{
-        Found, LoopWaker, Observed, PipeDriver, PipeKey, PipeKind, PipeToken, driver::Slots,
-    },
+    pipes::{Found, LoopWaker, Observed, PipeDriver, PipeKey, PipeKind, PipeToken, driver::Slots},
 };
 
 const RECORD_GROUP: u16 = 0;
@@ -193,7 +191,8 @@ impl Ring {
         // A pipe whose read found no buffer asks again only when there is one.
         for _ in 0..self.asking.len() {
             let Some(token) = self.asking.pop_front() else { break };
-            let output = self.slots.get(token).map(|pipe| pipe.reading.mode()) == Some(Mode::ToCool);
+            let output =
+                self.slots.get(token).map(|pipe| pipe.reading.mode()) == Some(Mode::ToCool);
             if output && self.cold.provided() == 0 {
                 self.asking.push_back(token);
             } else {
@@ -218,8 +217,7 @@ impl Ring {
                 None => {}
             },
             Next::Cancel => {
-                let entry =
-                    opcode::AsyncCancel::new(user_data(token)).build().user_data(CANCELLED);
+                let entry = opcode::AsyncCancel::new(user_data(token)).build().user_data(CANCELLED);
                 // SAFETY: the entry points to nothing.
                 unsafe { enter::push(&mut self.ring.0, &entry)? };
             }
@@ -229,11 +227,7 @@ impl Ring {
     }
 
     /// Makes finds of one completion.
-    fn complete(
-        &mut self,
-        entry: &cqueue::Entry,
-        found: &mut VecDeque<Found>,
-    ) -> io::Result<()> {
+    fn complete(&mut self, entry: &cqueue::Entry, found: &mut VecDeque<Found>) -> io::Result<()> {
         match entry.user_data() {
             WAKE => self.wake_armed = false,
             CANCELLED => {}

@@ -22,7 +22,9 @@ pub(in crate::pipes) fn self_test() -> io::Result<()> {
     ring.submitter().register_probe(&mut probe)?;
     for code in [opcode::ReadMulti::CODE, opcode::Read::CODE, opcode::AsyncCancel::CODE] {
         if !probe.is_supported(code) {
-            return Err(io::Error::other(format!("this kernel's io_uring has no operation {code}")));
+            return Err(io::Error::other(format!(
+                "this kernel's io_uring has no operation {code}"
+            )));
         }
     }
     let mut buffers = CopyGroup::register(&ring.submitter(), 0, 2, 8)?;

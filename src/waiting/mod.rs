@@ -7,8 +7,8 @@ mod table;
 mod waiter;
 mod watcher;
 
-pub use messages::{Signal, Target};
 pub(crate) use messages::{Adopt, Released};
+pub use messages::{Signal, Target};
 pub(crate) use record::ExitRecord;
 pub(crate) use slot::ChildSlot;
 pub(crate) use table::{Adoption, Inbox, WaiterTable};

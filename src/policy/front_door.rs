@@ -13,7 +13,7 @@ use crate::{
     PolicyStopped, SignalError, Spawn, Subscribe, SubscriptionId, Unsubscribe,
     read_loop::{LoopCommand, LoopLink},
     spawn::{Job, SpawnTicket},
-    waiter::{Signal, Watcher},
+    waiting::{Signal, Watcher},
 };
 
 /// Subscriptions are numbered through the whole program.
@@ -73,9 +73,9 @@ impl Handler<Signal> for Policy {
 
     fn handle(&mut self, message: Signal, _: &mut Self::Context) -> Self::Result {
         let sent = self.watcher.send(message);
-        Box::pin(async move {
-            sent.await.unwrap_or(Err(SignalError::Stopped(PolicyStopped::Shutdown)))
-        })
+        Box::pin(
+            async move { sent.await.unwrap_or(Err(SignalError::Stopped(PolicyStopped::Shutdown))) },
+        )
     }
 }
 

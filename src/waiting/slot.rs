@@ -14,11 +14,7 @@ use tokio::io::unix::AsyncFd;
 
 use super::{Adoption, ExitRecord, Target};
 use crate::{
-    ChildId, SignalError,
-    child::ChildCell,
-    read_loop::LoopLink,
-    supervise::fault_point,
-    sys::pidfd,
+    ChildId, SignalError, child::ChildCell, read_loop::LoopLink, supervise::fault_point, sys::pidfd,
 };
 
 /// A child that this library spawned, from its spawn to its reaping, and beyond where it led a

@@ -2,14 +2,10 @@
 
 use std::rc::Rc;
 
-use actix::{
-    Actor, Addr, AsyncContext as _, Context, Handler, ResponseFuture, Supervised,
-};
+use actix::{Actor, Addr, AsyncContext as _, Context, Handler, ResponseFuture, Supervised};
 
 use super::{
-    Adopt, ChildSlot, Released, Signal, Target, WaiterTable,
-    messages::Reaped,
-    table::Kept,
+    Adopt, ChildSlot, Released, Signal, Target, WaiterTable, messages::Reaped, table::Kept,
     waiter::Waiter,
 };
 use crate::{
