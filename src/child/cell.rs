@@ -12,7 +12,8 @@ pub(crate) struct ChildCell {
     pub(crate) id: ChildId,
     pub(crate) pid: i32,
     pub(crate) program: Arc<str>,
-    exit: SetOnce<Result<ChildExited, PolicyStopped>>,
+    /// The reason is boxed: it is large, and hardly ever there.
+    exit: SetOnce<Result<ChildExited, Box<PolicyStopped>>>,
 }
 
 impl ChildCell {
@@ -22,14 +23,18 @@ impl ChildCell {
 
     /// Settles the status; whatever comes second is ignored.
     pub(crate) fn settle(&self, exit: Result<ChildExited, PolicyStopped>) {
-        let _ = self.exit.set(exit);
+        let _ = self.exit.set(exit.map_err(Box::new));
     }
 
     pub(crate) fn exit(&self) -> Option<Result<ChildExited, PolicyStopped>> {
-        self.exit.get().cloned()
+        self.exit.get().map(unboxed)
     }
 
     pub(crate) async fn wait(&self) -> Result<ChildExited, PolicyStopped> {
-        self.exit.wait().await.clone()
+        unboxed(self.exit.wait().await)
     }
+}
+
+fn unboxed(exit: &Result<ChildExited, Box<PolicyStopped>>) -> Result<ChildExited, PolicyStopped> {
+    exit.clone().map_err(|reason| *reason)
 }

@@ -40,7 +40,8 @@ fn next_seq(staged: &[Entry], link: &LoopLink) -> Seq {
 pub(super) struct Core {
     link: Arc<LoopLink>,
     driver: Box<dyn PipeDriver>,
-    children: HashMap<ChildId, ChildEntry>,
+    /// Boxed: the table has up to twice as many places as children.
+    children: HashMap<ChildId, Box<ChildEntry>>,
     publisher: Publisher,
     commands: VecDeque<LoopCommand>,
     found: VecDeque<Found>,
@@ -87,6 +88,11 @@ impl Core {
 
     /// Runs turns until a command ends the loop, and gives the reason.
     pub(super) fn run(&mut self) -> PolicyStopped {
+        // A panic in the middle of a read can have left completions behind, which hold bytes that
+        // belong before an exit that is known already.
+        if let Err(error) = self.read(false) {
+            return PolicyStopped::DriverFailed(error.to_string());
+        }
         loop {
             // First what a panic may have cut short: a command must find it done.
             self.settle();
@@ -103,9 +109,8 @@ impl Core {
         }
     }
 
-    /// Reads.
+    /// Reads, and sleeps until there is something to read.
     fn turn(&mut self) -> io::Result<()> {
-        let room = self.room();
         // What the commands staged is to be settled first.
         let idle = self.staged.is_empty() && self.publisher.is_idle();
         let near = idle && self.exit_is_near();
@@ -114,11 +119,16 @@ impl Core {
             thread::yield_now();
         }
         let sleep = idle && !near && self.link.may_sleep();
-        let turned = self.driver.turn(sleep, room, &mut self.found);
-        self.link.awake();
-        turned?;
+        self.read(sleep)?;
         fault_point!(LoopAfterRead);
         Ok(())
+    }
+
+    fn read(&mut self, sleep: bool) -> io::Result<()> {
+        let room = self.room();
+        let read = self.driver.turn(sleep, room, &mut self.found);
+        self.link.awake();
+        read
     }
 
     /// Gives what was read its place in the log, and tells the subscribers.
@@ -176,7 +186,7 @@ impl Core {
             LoopCommand::Subscribe(id, subscribe) => {
                 let child = subscribe.child.clone();
                 let entry = child.as_ref().and_then(|cell| self.children.get_mut(&cell.id));
-                self.publisher.subscribe(id, subscribe, entry);
+                self.publisher.subscribe(id, subscribe, entry.map(|entry| &mut **entry));
             }
             LoopCommand::Unsubscribe(id) => {
                 self.publisher.unsubscribe(id);
@@ -202,7 +212,7 @@ impl Core {
         self.publisher.notice(Notice::Fact(seq, child, fact));
         span.in_scope(|| tracing::debug!("spawned"));
         let pipes = u8::from(stdout.is_some()) + u8::from(stderr.is_some());
-        let mut entry = ChildEntry {
+        let mut entry = Box::new(ChildEntry {
             cell,
             state: ChildState::new(pipes),
             stdout: None,
@@ -214,7 +224,7 @@ impl Core {
             collectors: Vec::new(),
             released_to,
             span,
-        };
+        });
         if let Some(recipient) = exit_to {
             entry.exits.add(None, None, recipient);
         }
