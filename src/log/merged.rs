@@ -225,6 +225,10 @@ impl MergedLog {
                 bytes: lost.bytes,
                 facts: lost.facts,
             });
+            tracing::info!(
+                first = %cursor.next, chunks = lost.chunks, bytes = lost.bytes,
+                "gap: a reader was too slow, and the oldest entries went",
+            );
             (cursor.next, cursor.passed) = (oldest, self.dropped);
         }
         let from = self.turns.partition_point(|held| held.after() <= cursor.next);

@@ -97,28 +97,28 @@ impl Core {
             // First what a panic may have cut short: a command must find it done.
             self.settle();
             self.link.take(&mut self.commands);
+            let quiet = self.commands.is_empty();
             while let Some(command) = self.commands.pop_front() {
                 if let Some(reason) = self.apply(command) {
                     return reason;
                 }
             }
             fault_point!(LoopBeforeTurn);
-            if let Err(error) = self.turn() {
+            if let Err(error) = self.turn(quiet) {
                 return PolicyStopped::DriverFailed(error.to_string());
             }
         }
     }
 
-    /// Reads, and sleeps until there is something to read.
-    fn turn(&mut self) -> io::Result<()> {
-        // What the commands staged is to be settled first.
-        let idle = self.staged.is_empty() && self.publisher.is_idle();
-        let near = idle && self.exit_is_near();
+    /// Reads, and sleeps until there is something to read. Not where a command has just been
+    /// applied: what it made possible (a delivery, say) comes with the next settling.
+    fn turn(&mut self, quiet: bool) -> io::Result<()> {
+        let near = quiet && self.exit_is_near();
         if near {
             // The waiter may be waiting for this very core.
             thread::yield_now();
         }
-        let sleep = idle && !near && self.link.may_sleep();
+        let sleep = quiet && !near && self.link.may_sleep();
         self.read(sleep)?;
         fault_point!(LoopAfterRead);
         Ok(())

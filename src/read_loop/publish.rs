@@ -58,10 +58,6 @@ impl Publisher {
         self.notices.push_back(notice);
     }
 
-    pub(super) fn is_idle(&self) -> bool {
-        self.notices.is_empty()
-    }
-
     /// Hands over output, then tells the news: who gets both has the output first.
     pub(super) fn publish(&mut self) {
         let link = Arc::clone(&self.link);
