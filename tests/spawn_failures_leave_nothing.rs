@@ -103,23 +103,20 @@ const LIMITED: &str = "ACTIX_PROCESS_TEST_LIMITED";
 fn too_many_processes() {
     // The limit does not hold for root, so this test runs itself once more as nobody.
     if std::env::var_os(LIMITED).is_none() {
-        let mut again = std::process::Command::new(std::env::current_exe().unwrap());
-        again.args(["--exact", "too_many_processes", "--nocapture"]).env(LIMITED, "1");
-        if nix::unistd::geteuid().is_root() {
-            // Where nobody may not read our target folder, a copy in a readable one runs.
-            let dir = tempfile::Builder::new()
-                .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
-                .tempdir()
-                .unwrap();
+        support::run_in(|| {
+            // Nobody may not read our target folder: a copy in a readable one runs.
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+            let dir = tempfile::Builder::new().permissions(mode).tempdir().unwrap();
             let copy = dir.path().join("again");
             fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
             let mut again = std::process::Command::new(&copy);
-            again.args(["--exact", "too_many_processes", "--nocapture"]).env(LIMITED, "1");
-            let output = again.uid(65_533).gid(65_533).current_dir("/").output().unwrap();
-            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-            return;
-        }
-        assert!(again.status().unwrap().success());
+            again.args(["--exact", "too_many_processes"]).env(LIMITED, "1").current_dir("/");
+            if nix::unistd::geteuid().is_root() {
+                again.uid(65_533).gid(65_533);
+            }
+            let output = again.output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+        });
         return;
     }
     support::run(async || {
