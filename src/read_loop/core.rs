@@ -53,6 +53,8 @@ pub(super) struct Core {
     gather: Gather<()>,
     /// When a running child last closed the last of its pipes.
     dying: Option<Instant>,
+    /// Why the loop is to end, once it is to.
+    finishing: Option<PolicyStopped>,
 }
 
 /// With less room than this, some pipe waits for the slowest reader: a driver reads in slabs.
@@ -79,6 +81,7 @@ impl Core {
             turn: Turn(0),
             gather: Gather::new(),
             dying: None,
+            finishing: None,
         }
     }
 
@@ -99,9 +102,15 @@ impl Core {
             self.link.take(&mut self.commands);
             let quiet = self.commands.is_empty();
             while let Some(command) = self.commands.pop_front() {
-                if let Some(reason) = self.apply(command) {
-                    return reason;
+                self.apply(command);
+            }
+            if let Some(reason) = self.finishing.clone() {
+                // The waiters have written their last records before anyone asked for the end.
+                if let Err(error) = self.read(false) {
+                    return PolicyStopped::DriverFailed(error.to_string());
                 }
+                self.settle();
+                return reason;
             }
             fault_point!(LoopBeforeTurn);
             if let Err(error) = self.turn(quiet) {
@@ -175,7 +184,7 @@ impl Core {
         room
     }
 
-    fn apply(&mut self, command: LoopCommand) -> Option<PolicyStopped> {
+    fn apply(&mut self, command: LoopCommand) {
         match command {
             LoopCommand::Register(registration) => self.register(*registration),
             LoopCommand::Nudge(child) => {
@@ -198,9 +207,8 @@ impl Core {
             LoopCommand::Credit | LoopCommand::Room => {}
             LoopCommand::Collect(cell, reply) => self.collect(&cell, reply),
             LoopCommand::Restarted(part, message) => self.publisher.restarted(part, message),
-            LoopCommand::Finish(reason) => return Some(reason),
+            LoopCommand::Finish(reason) => self.finishing = Some(reason),
         }
-        None
     }
 
     fn register(&mut self, registration: Registration) {
