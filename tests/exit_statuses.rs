@@ -36,6 +36,16 @@ fn signals_come_through() {
 }
 
 #[test]
+fn a_real_time_signal_has_no_name_and_comes_through() {
+    run_with_policy(async |policy| {
+        let child = policy.spawn(Command::shell("kill -40 $$")).await.unwrap();
+        let status = child.wait().await.unwrap().status;
+        assert_eq!(status, ExitStatus::Signaled { signal: 40, core_dumped: false });
+        assert_eq!(status.to_string(), "signal 40");
+    });
+}
+
+#[test]
 fn a_child_that_is_stopped_has_not_ended() {
     run_with_policy(async |policy| {
         let child = policy.spawn(Command::shell("kill -STOP $$; exit 7")).await.unwrap();

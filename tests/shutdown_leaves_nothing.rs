@@ -75,6 +75,23 @@ fn a_shutdown_waits_no_longer_than_the_children_need_and_takes_their_last_words(
 }
 
 #[test]
+fn six_hundred_that_are_killed_together_are_all_told() {
+    run(async || {
+        let policy = Policy::start().unwrap();
+        let (recorder, record) = recorder::start();
+        policy.subscribe(Subscribe::exits(recorder.recipient())).await.unwrap();
+        let sleeps = (0..600).map(|_| policy.spawn(Command::new("sleep").arg("1000")));
+        let children = futures::future::try_join_all(sleeps).await.unwrap();
+        policy.shutdown(Duration::ZERO).await;
+        for child in &children {
+            let status = child.wait().await.unwrap().status;
+            assert!(matches!(status, ExitStatus::Signaled { .. }), "{status}");
+        }
+        assert_eq!(record.until_exits(600).await.len(), 600);
+    });
+}
+
+#[test]
 fn a_stopped_child_is_continued_to_hear_the_term() {
     run(async || {
         let policy = Policy::start().unwrap();

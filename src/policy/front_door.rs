@@ -34,8 +34,11 @@ pub struct Policy {
 
 impl Actor for Policy {
     type Context = Context<Self>;
+}
 
-    fn stopped(&mut self, _: &mut Self::Context) {
+impl Drop for Policy {
+    /// The actor is dropped with its last address, whatever state it is in then.
+    fn drop(&mut self) {
         self.host.request_stop(self.host.grace, PolicyStopped::Shutdown);
     }
 }

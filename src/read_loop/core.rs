@@ -7,6 +7,7 @@
 use std::{
     collections::{HashMap, VecDeque},
     io,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -25,7 +26,7 @@ use crate::{
     child::{ChildCell, CollectedOutput, Collector},
     log::{Chunk, Entry, Exit, Fact, Gather, SLAB_LEN},
     pipes::{Found, Observed, PipeDriver, PipeKey, PipeKind},
-    supervise::fault_point,
+    supervise::{fault_point, message_of},
     waiting::ExitRecord,
 };
 use bytes::Bytes;
@@ -53,12 +54,13 @@ pub(super) struct Core {
     gather: Gather<()>,
     /// When a running child last closed the last of its pipes.
     dying: Option<Instant>,
-    /// Why the loop is to end, once it is to.
-    finishing: Option<PolicyStopped>,
 }
 
 /// With less room than this, some pipe waits for the slowest reader: a driver reads in slabs.
 const LEAST_ROOM: u64 = 2 * SLAB_LEN as u64;
+
+/// How often the end is tried when it panics.
+const LAST_TRIES: usize = 3;
 
 /// Most children are reaped and reported this soon after they have closed their pipes.
 const NEAR: Duration = Duration::from_micros(100);
@@ -81,7 +83,6 @@ impl Core {
             turn: Turn(0),
             gather: Gather::new(),
             dying: None,
-            finishing: None,
         }
     }
 
@@ -102,15 +103,9 @@ impl Core {
             self.link.take(&mut self.commands);
             let quiet = self.commands.is_empty();
             while let Some(command) = self.commands.pop_front() {
-                self.apply(command);
-            }
-            if let Some(reason) = self.finishing.clone() {
-                // The waiters have written their last records before anyone asked for the end.
-                if let Err(error) = self.read(false) {
-                    return PolicyStopped::DriverFailed(error.to_string());
+                if let Some(reason) = self.apply(command) {
+                    return reason;
                 }
-                self.settle();
-                return reason;
             }
             fault_point!(LoopBeforeTurn);
             if let Err(error) = self.turn(quiet) {
@@ -181,10 +176,11 @@ impl Core {
                 tracing::info!("reading resumes");
             }
         }
-        room
+        // A reader that moved on before it could see the flag is seen by a second look.
+        if paused { self.link.log().room() } else { room }
     }
 
-    fn apply(&mut self, command: LoopCommand) {
+    fn apply(&mut self, command: LoopCommand) -> Option<PolicyStopped> {
         match command {
             LoopCommand::Register(registration) => self.register(*registration),
             LoopCommand::Nudge(child) => {
@@ -207,8 +203,9 @@ impl Core {
             LoopCommand::Credit | LoopCommand::Room => {}
             LoopCommand::Collect(cell, reply) => self.collect(&cell, reply),
             LoopCommand::Restarted(part, message) => self.publisher.restarted(part, message),
-            LoopCommand::Finish(reason) => self.finishing = Some(reason),
+            LoopCommand::Finish(reason) => return Some(reason),
         }
+        None
     }
 
     fn register(&mut self, registration: Registration) {
@@ -343,16 +340,21 @@ impl Core {
     }
 
     fn drain(&mut self, child: ChildId, stream: Stream) {
-        let Some(entry) = self.children.get_mut(&child) else { return };
-        let Some(token) = *entry.pipe(PipeKind::Output(stream)) else { return };
-        let Some(pipe) = self.driver.pipe(token) else { return };
-        let mut chunks = Vec::new();
-        if let Err(error) = drain(pipe, &mut self.gather, |bytes| chunks.push(bytes)) {
-            tracing::error!(%child, ?stream, %error, "a pipe cannot be drained");
-        }
-        for bytes in chunks {
+        for bytes in self.rest(child, PipeKind::Output(stream)) {
             self.chunk(child, stream, bytes);
         }
+    }
+
+    /// What a pipe holds now.
+    fn rest(&mut self, child: ChildId, kind: PipeKind) -> Vec<Bytes> {
+        let mut chunks = Vec::new();
+        let token = self.children.get_mut(&child).and_then(|entry| *entry.pipe(kind));
+        if let Some(pipe) = token.and_then(|token| self.driver.pipe(token))
+            && let Err(error) = drain(pipe, &mut self.gather, |bytes| chunks.push(bytes))
+        {
+            tracing::error!(%child, ?kind, %error, "a pipe cannot be drained");
+        }
+        chunks
     }
 
     fn closed(&mut self, child: ChildId) {
@@ -377,17 +379,17 @@ impl Core {
         }
     }
 
-    /// Ends everything: what the pipes still hold goes into the log, then they are closed and
-    /// everyone is told why. Children without a status get the reason instead.
+    /// Ends everything: what is in hand and what the pipes still hold goes into the log, then they
+    /// are closed and everyone is told why. Children without a status get the reason instead.
     pub(super) fn finish(&mut self, reason: &PolicyStopped) {
-        let children: Vec<ChildId> = self.children.keys().copied().collect();
-        for child in children {
-            for stream in [Stream::Stdout, Stream::Stderr] {
-                self.drain(child, stream);
+        for _ in 0..LAST_TRIES {
+            match catch_unwind(AssertUnwindSafe(|| self.last_words())) {
+                Ok(()) => break,
+                Err(panic) => {
+                    tracing::error!(message = message_of(&*panic), "panicked at the end");
+                }
             }
         }
-        self.append();
-        self.publisher.publish();
         self.commands.drain(..).for_each(|command| command.refuse(reason));
         for entry in self.children.values() {
             entry.cell.settle(Err(reason.clone()));
@@ -395,5 +397,30 @@ impl Core {
         self.children.clear();
         self.publisher.stopped(reason);
         self.link.end(reason);
+    }
+
+    /// Takes all that is there: completions, records, and then what else the pipes hold.
+    fn last_words(&mut self) {
+        if let Err(error) = self.read(false) {
+            tracing::error!(%error, "the pipes cannot be read to the end");
+        }
+        while let Some(found) = self.found.pop_front() {
+            self.take(found);
+        }
+        // The waiters have written their records before anyone asked for the end, and more of them
+        // than one turn may find.
+        let children: Vec<ChildId> = self.children.keys().copied().collect();
+        for &child in &children {
+            for bytes in self.rest(child, PipeKind::Status) {
+                self.records.extend(ExitRecord::decode(&bytes));
+            }
+        }
+        self.settle();
+        for child in children {
+            self.drain(child, Stream::Stdout);
+            self.drain(child, Stream::Stderr);
+        }
+        self.append();
+        self.publisher.publish();
     }
 }

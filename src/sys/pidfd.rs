@@ -7,13 +7,7 @@ use std::{
     time::Duration,
 };
 
-use nix::{
-    errno::Errno,
-    sys::{
-        signal::Signal,
-        wait::{Id, WaitPidFlag, WaitStatus, waitid},
-    },
-};
+use nix::{errno::Errno, sys::signal::Signal};
 
 use tokio::io::{Interest, unix::AsyncFd};
 
@@ -33,15 +27,22 @@ pub(crate) fn watch(pidfd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
 
 /// Whether the child has ended, without reaping it. `ECHILD` where it is not ours to wait for.
 pub(crate) fn has_ended(pidfd: BorrowedFd<'_>) -> io::Result<bool> {
-    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
-    Ok(waitid(Id::PIDFd(pidfd), flags)? != WaitStatus::StillAlive)
+    Ok(wait(pidfd, libc::WNOWAIT)?.is_some())
 }
 
 /// Reaps the child if it has ended.
 pub(crate) fn reap(pidfd: BorrowedFd<'_>) -> io::Result<Option<(ExitStatus, ResourceUsage)>> {
+    wait(pidfd, 0)
+}
+
+/// `waitid` for an end, without blocking. nix refuses the status of a child that a real-time signal
+/// ended, and neither nix nor rustix gives the rusage; wait4 does, but takes a PID.
+fn wait(
+    pidfd: BorrowedFd<'_>,
+    flags: libc::c_int,
+) -> io::Result<Option<(ExitStatus, ResourceUsage)>> {
     let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
     let mut usage = MaybeUninit::<libc::rusage>::zeroed();
-    // nix and rustix have no waitid that gives the rusage; wait4 has, but takes a PID.
     // SAFETY: both out-pointers are to memory of their type that lives through the call.
     let result = unsafe {
         libc::syscall(
@@ -49,7 +50,7 @@ pub(crate) fn reap(pidfd: BorrowedFd<'_>) -> io::Result<Option<(ExitStatus, Reso
             libc::P_PIDFD,
             pidfd.as_raw_fd(),
             info.as_mut_ptr(),
-            libc::WEXITED | libc::WNOHANG,
+            libc::WEXITED | libc::WNOHANG | flags,
             usage.as_mut_ptr(),
         )
     };

@@ -348,6 +348,9 @@ impl PipeDriver for Ring {
 
     fn turn(&mut self, sleep: bool, room: u64, found: &mut VecDeque<Found>) -> io::Result<()> {
         self.prepare(room)?;
+        // Whoever is left in the queue has nothing in flight that could end the sleep. Without a
+        // free slab it waits for room, and that does.
+        let sleep = sleep && (self.queue.is_empty() || self.hot.provided() == 0);
         let wait = match (sleep, self.busy) {
             (false, _) => Wait::No,
             (true, false) => Wait::ForOne,
