@@ -362,7 +362,7 @@ impl PipeDriver for Ring {
         loop {
             // An entry is taken off the queue before it is handled, and handled whole.
             while let Some(entry) = { self.ring.0.completion().next() } {
-                reads += 1;
+                reads += usize::from(cqueue::buffer_select(entry.flags()).is_some());
                 self.complete(&entry, found)?;
             }
             if !enter::drain_overflow(&mut self.ring.0)? {
