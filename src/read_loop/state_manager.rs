@@ -4,7 +4,6 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     thread,
-    time::Instant,
 };
 
 use actix::{Actor, Handler, Message, MessageResult, SyncContext};
@@ -14,7 +13,7 @@ use super::{LoopLink, core::Core};
 use crate::{
     PolicyStopped, StartError,
     pipes::{self, Driver},
-    supervise::{Intensity, Part, Restarts, Verdict, message_of},
+    supervise::{Intensity, Part, Restarts, judge, message_of},
 };
 
 /// The arbiter of pipes. It has no state of its own: a panic could not take it along.
@@ -76,17 +75,8 @@ impl Handler<Run> for StateManager {
 
 /// Backs off, or gives the reason to give up.
 fn restart(core: &mut Core, restarts: &mut Restarts, message: String) -> Result<(), PolicyStopped> {
-    let part = Part::ReadLoop;
-    match restarts.panicked(Instant::now()) {
-        Verdict::Restart(back_off) => {
-            tracing::error!(%part, message, ?back_off, "panicked; restarting");
-            thread::sleep(back_off);
-            core.publisher().restarted(part, message);
-            Ok(())
-        }
-        Verdict::GiveUp(panics) => {
-            tracing::error!(%part, message, panics, "panicked too often; giving up");
-            Err(PolicyStopped::GaveUp { part, panics, window: restarts.window(), message })
-        }
-    }
+    let back_off = judge(restarts, Part::ReadLoop, &message)?;
+    thread::sleep(back_off);
+    core.publisher().restarted(Part::ReadLoop, message);
+    Ok(())
 }

@@ -20,15 +20,15 @@ pub(super) fn launch(
     let stdin = stdin(&command.stdin).map_err(|error| (SpawnStep::PrepareStdin, error))?;
     let mut std = prepared(command);
     std.stdin(stdin).stdout(ends.stdout).stderr(ends.stderr);
-    let mut pause = Duration::from_millis(1);
-    for _ in 0..BUSY_RETRIES {
-        match std.spawn() {
-            Err(error) if error.raw_os_error() == Some(libc::ETXTBSY) => thread::sleep(pause),
-            done => return done.map_err(|error| (step_of(command, &error), error)),
+    let mut pauses = (0..BUSY_RETRIES).map(|retry| Duration::from_millis(1 << retry));
+    loop {
+        match (std.spawn(), pauses.next()) {
+            (Err(error), Some(pause)) if error.raw_os_error() == Some(libc::ETXTBSY) => {
+                thread::sleep(pause);
+            }
+            (done, _) => return done.map_err(|error| (step_of(command, &error), error)),
         }
-        pause *= 2;
     }
-    std.spawn().map_err(|error| (step_of(command, &error), error))
 }
 
 fn stdin(stdin: &Stdin) -> io::Result<process::Stdio> {

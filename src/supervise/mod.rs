@@ -10,6 +10,7 @@ pub(crate) use faults::fault_point;
 #[cfg(feature = "fault-injection")]
 pub use faults::{Fault, inject};
 pub use intensity::Intensity;
-pub(crate) use intensity::{Restarts, Verdict};
+pub(crate) use intensity::Restarts;
+use intensity::Verdict;
 pub use supervised::Part;
-pub(crate) use supervised::{Supervisor, message_of};
+pub(crate) use supervised::{Supervisor, judge, message_of};

@@ -14,7 +14,7 @@ use std::{
     rc::Rc,
     sync::Arc,
     task::{Poll, ready},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use actix::{Actor, Addr, AsyncContext as _, Context, Supervised, dev::ContextFut};
@@ -95,21 +95,32 @@ impl Supervisor {
         addr
     }
 
-    fn panicked(&self, part: Part, message: String) -> Verdict {
-        let mut restarts = self.restarts.borrow_mut();
-        let verdict = restarts.panicked(Instant::now());
-        match verdict {
-            Verdict::Restart(back_off) => {
-                tracing::error!(%part, message, ?back_off, "panicked; restarting");
-                self.link.push(LoopCommand::Restarted(part, message));
-            }
-            Verdict::GiveUp(panics) => {
-                tracing::error!(%part, message, panics, "panicked too often; giving up");
-                let window = restarts.window();
-                (self.give_up)(PolicyStopped::GaveUp { part, panics, window, message });
-            }
+    fn panicked(&self, part: Part, message: String) -> Result<Duration, PolicyStopped> {
+        let judged = judge(&mut self.restarts.borrow_mut(), part, &message);
+        match &judged {
+            Ok(_) => self.link.push(LoopCommand::Restarted(part, message)),
+            Err(reason) => (self.give_up)(reason.clone()),
         }
-        verdict
+        judged
+    }
+}
+
+/// What to do about a panic: to restart after this time, or to give up for this reason. Says so.
+pub(crate) fn judge(
+    restarts: &mut Restarts,
+    part: Part,
+    message: &str,
+) -> Result<Duration, PolicyStopped> {
+    match restarts.panicked(Instant::now()) {
+        Verdict::Restart(back_off) => {
+            tracing::error!(%part, message, ?back_off, "panicked; restarting");
+            Ok(back_off)
+        }
+        Verdict::GiveUp(panics) => {
+            tracing::error!(%part, message, panics, "panicked too often; giving up");
+            let (window, message) = (restarts.window(), message.to_owned());
+            Err(PolicyStopped::GaveUp { part, panics, window, message })
+        }
     }
 }
 
@@ -144,8 +155,8 @@ impl<A: Actor<Context = Context<A>> + Supervised> Future for SupervisedActor<A> 
             match polled {
                 Ok(poll) => return poll,
                 Err(panic) => match this.supervisor.panicked(this.part, message_of(&*panic)) {
-                    Verdict::Restart(pause) => this.back_off = Some(Box::pin(sleep(pause))),
-                    Verdict::GiveUp(_) => return Poll::Ready(()),
+                    Ok(back_off) => this.back_off = Some(Box::pin(sleep(back_off))),
+                    Err(_) => return Poll::Ready(()),
                 },
             }
         }
