@@ -14,6 +14,8 @@ pub enum SpawnStep {
     PrepareStdin,
     /// Making the process itself (`EAGAIN`: `RLIMIT_NPROC` or the PID limit; `ENOMEM`).
     CreateProcess,
+    /// Joining the process group that was named.
+    JoinGroup,
     /// Entering the working directory.
     EnterDirectory,
     /// Executing the program: it does not exist, is no program, or may not be executed.
@@ -31,6 +33,7 @@ impl fmt::Display for SpawnStep {
             SpawnStep::ReserveDescriptors => "reserve its descriptors",
             SpawnStep::PrepareStdin => "prepare its standard input",
             SpawnStep::CreateProcess => "create the process",
+            SpawnStep::JoinGroup => "join its process group",
             SpawnStep::EnterDirectory => "enter the working directory",
             SpawnStep::Execute => "execute it",
             SpawnStep::Watch => "watch it",

@@ -3,8 +3,14 @@
 
 mod support;
 
+use std::io;
+
 use actix_process::{Command, ErrorOutput, Output, PolicyHandle, ProcessGroup, Stdin};
-use support::run_with_policy;
+use nix::{
+    sys::signal::{SigSet, Signal},
+    unistd::{close, dup, dup2_stdin},
+};
+use support::{run_with_both_launches, run_with_policy};
 
 async fn stdout(policy: &PolicyHandle, command: Command) -> String {
     let output = policy.spawn(command).await.unwrap().output().await.unwrap();
@@ -14,7 +20,7 @@ async fn stdout(policy: &PolicyHandle, command: Command) -> String {
 
 #[test]
 fn arguments_environment_directory_and_name() {
-    run_with_policy(async |policy| {
+    run_with_both_launches(async |policy| {
         let args = Command::new("printf").args(["%s|", "a b", "", "$c"]);
         assert_eq!(stdout(policy, args).await, "a b||$c|");
         let set =
@@ -38,7 +44,7 @@ fn arguments_environment_directory_and_name() {
 
 #[test]
 fn standard_input() {
-    run_with_policy(async |policy| {
+    run_with_both_launches(async |policy| {
         assert_eq!(stdout(policy, Command::new("cat")).await, "");
         let large = vec![b'x'; 3 * 1024 * 1024];
         let fed = Command::new("wc").arg("-c").stdin(Stdin::Bytes(large.into()));
@@ -50,7 +56,7 @@ fn standard_input() {
 
 #[test]
 fn outputs_apart_together_and_away() {
-    run_with_policy(async |policy| {
+    run_with_both_launches(async |policy| {
         let both = Command::shell("printf out; printf err >&2; printf more");
         let run = async |command: Command| {
             let output = policy.spawn(command).await.unwrap().output().await.unwrap();
@@ -71,7 +77,7 @@ fn outputs_apart_together_and_away() {
 
 #[test]
 fn process_groups() {
-    run_with_policy(async |policy| {
+    run_with_both_launches(async |policy| {
         let group = async |command: Command| -> i32 {
             let stat = stdout(policy, command).await;
             stat.rsplit(") ").next().unwrap().split(' ').nth(2).unwrap().parse().unwrap()
@@ -86,7 +92,7 @@ fn process_groups() {
 
 #[test]
 fn a_file_that_is_still_being_written_is_retried() {
-    run_with_policy(async |policy| {
+    run_with_both_launches(async |policy| {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("fresh");
         std::fs::copy("/bin/true", &path).unwrap();
@@ -98,5 +104,35 @@ fn a_file_that_is_still_being_written_is_retried() {
         };
         let (child, ()) = futures::join!(spawn, close);
         assert!(child.unwrap().wait().await.unwrap().status.success());
+    });
+}
+
+#[test]
+fn signals_are_at_their_defaults() {
+    // The library's threads inherit the mask of the one that starts them.
+    let mut blocked = SigSet::empty();
+    blocked.add(Signal::SIGUSR1);
+    blocked.thread_block().unwrap();
+    run_with_policy(async |policy| {
+        let status = stdout(policy, Command::new("cat").arg("/proc/self/status")).await;
+        let mask = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+            u64::from_str_radix(line.trim(), 16).unwrap()
+        };
+        let sigpipe = 1 << (Signal::SIGPIPE as u64 - 1);
+        assert_eq!((mask("SigBlk:"), mask("SigCgt:"), mask("SigIgn:") & sigpipe), (0, 0, 0));
+    });
+    blocked.thread_unblock().unwrap();
+}
+
+#[test]
+fn a_parent_without_standard_input_has_children_with_it() {
+    run_with_both_launches(async |policy| {
+        let kept = dup(io::stdin()).unwrap();
+        close(0).unwrap();
+        // The child's input is made first, and gets the free number.
+        let fed = stdout(policy, Command::new("cat").stdin(Stdin::Bytes("in".into()))).await;
+        dup2_stdin(kept).unwrap();
+        assert_eq!(fed, "in");
     });
 }

@@ -4,11 +4,11 @@
 mod support;
 
 use actix_process::{Command, ErrorOutput};
-use support::run_with_policy;
+use support::run_with_both_launches;
 
 #[test]
 fn concurrent_children_have_their_three_streams_and_no_more() {
-    run_with_policy(async |policy| {
+    run_with_both_launches(async |policy| {
         // What a child gets while nobody else spawns: 0, 1, 2, the folder that ls lists, and what
         // this test was itself started with.
         let alone = listing();

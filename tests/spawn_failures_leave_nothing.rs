@@ -5,9 +5,9 @@ mod support;
 
 use std::{fs, io, os::unix::process::CommandExt};
 
-use actix_process::{Command, Fault, Policy, PolicyHandle, SpawnStep, inject};
+use actix_process::{Command, Fault, Policy, PolicyHandle, ProcessGroup, SpawnStep, inject};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use support::{children, open_descriptors, run_with_policy};
+use support::{children, open_descriptors, run_with_both_launches};
 
 /// Fails fifty times in the same way, with the descriptors and the children as they were.
 async fn fails(policy: &PolicyHandle, command: &Command, step: SpawnStep, errno: Option<i32>) {
@@ -22,7 +22,7 @@ async fn fails(policy: &PolicyHandle, command: &Command, step: SpawnStep, errno:
 
 #[test]
 fn programs_that_cannot_be_executed() {
-    run_with_policy(async |policy| {
+    run_with_both_launches(async |policy| {
         let bystander = policy
             .spawn(Command::new("cat").arg("/dev/zero").stdout(actix_process::Output::Null))
             .await
@@ -41,6 +41,9 @@ fn programs_that_cannot_be_executed() {
         fails(policy, &lost, SpawnStep::EnterDirectory, Some(libc::ENOENT)).await;
         let into_file = Command::new("true").current_dir(&plain);
         fails(policy, &into_file, SpawnStep::EnterDirectory, Some(libc::ENOTDIR)).await;
+        // A group of another session cannot be joined.
+        let stranger = Command::new("true").process_group(ProcessGroup::Join(1));
+        fails(policy, &stranger, SpawnStep::JoinGroup, Some(libc::EPERM)).await;
         assert!(bystander.try_wait().is_none(), "another child was touched");
         bystander.kill().await.unwrap();
     });
@@ -48,7 +51,7 @@ fn programs_that_cannot_be_executed() {
 
 #[test]
 fn commands_that_no_kernel_could_take() {
-    run_with_policy(async |policy| {
+    run_with_both_launches(async |policy| {
         let check = SpawnStep::CheckCommand;
         fails(policy, &Command::new(""), check, None).await;
         fails(policy, &Command::new("a\0b"), check, None).await;
@@ -65,7 +68,7 @@ fn commands_that_no_kernel_could_take() {
 
 #[test]
 fn too_many_descriptors() {
-    run_with_policy(async |policy| {
+    run_with_both_launches(async |policy| {
         let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
         for spare in 0..9 {
             // Descriptors are given out from the lowest free number.
@@ -89,11 +92,11 @@ fn too_many_descriptors() {
 
 #[test]
 fn a_late_failure_kills_and_reaps_the_child() {
-    run_with_policy(async |policy| {
-        inject(Fault::SpawnWithoutPidfd, 50);
+    run_with_both_launches(async |policy| {
+        inject(Fault::SpawnUnwatched, 50);
         let dir = tempfile::tempdir().unwrap();
         let command = Command::shell("exec sleep 1000").current_dir(dir.path());
-        fails(policy, &command, SpawnStep::Watch, Some(libc::EMFILE)).await;
+        fails(policy, &command, SpawnStep::Watch, Some(libc::ENOSPC)).await;
     });
 }
 

@@ -1,9 +1,12 @@
 //! The spawn path: one thread of the library's own, from a command to a child that is read and
 //! waited for.
 
+mod by_std;
 mod check;
+mod image;
 mod launch;
 mod messages;
+mod own;
 mod pipes;
 mod search;
 mod spawner;

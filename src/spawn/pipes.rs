@@ -3,10 +3,9 @@
 use std::{
     io,
     os::fd::{AsFd, OwnedFd},
-    process::Stdio,
 };
 
-use crate::{Command, ErrorOutput, Output, sys};
+use crate::{Command, ErrorOutput, Output, SpawnStep, Stdin, sys};
 
 /// The parent's ends of a child's pipes.
 #[derive(Debug)]
@@ -16,62 +15,70 @@ pub(super) struct ParentEnds {
     /// The status pipe, both ends: the write end goes to the waiter.
     pub(super) status: OwnedFd,
     pub(super) status_writer: OwnedFd,
-    /// Holds a place in the descriptor table for the pidfd, which can be had only afterwards.
-    pub(super) reserved: OwnedFd,
 }
 
-/// The child's ends of its output pipes.
+/// One of the child's standard streams.
+#[derive(Debug)]
+pub(super) enum ChildEnd {
+    /// The parent's own.
+    Inherit,
+    Null,
+    Own(OwnedFd),
+}
+
+/// The child's standard streams.
 #[derive(Debug)]
 pub(super) struct ChildEnds {
-    pub(super) stdout: Stdio,
-    pub(super) stderr: Stdio,
+    pub(super) stdin: ChildEnd,
+    pub(super) stdout: ChildEnd,
+    pub(super) stderr: ChildEnd,
 }
 
 /// Makes everything, or nothing. All of it is closed on exec.
-pub(super) fn reserve(command: &Command) -> io::Result<(ParentEnds, ChildEnds)> {
+pub(super) fn reserve(
+    command: &Command,
+) -> Result<(ParentEnds, ChildEnds), (SpawnStep, io::Error)> {
+    let stdin = stdin(&command.stdin).map_err(|error| (SpawnStep::PrepareStdin, error))?;
+    outputs(command, stdin).map_err(|error| (SpawnStep::ReserveDescriptors, error))
+}
+
+fn stdin(stdin: &Stdin) -> io::Result<ChildEnd> {
+    Ok(match stdin {
+        Stdin::Null => ChildEnd::Null,
+        Stdin::Inherit => ChildEnd::Inherit,
+        Stdin::Bytes(bytes) => ChildEnd::Own(sys::stdin_file::holding(bytes)?),
+    })
+}
+
+fn outputs(command: &Command, stdin: ChildEnd) -> io::Result<(ParentEnds, ChildEnds)> {
     let (stdout, child_stdout) = output(command.stdout)?;
     let (stderr, child_stderr) = match command.stderr {
         ErrorOutput::To(place) => output(place)?,
-        ErrorOutput::WithStdout => (None, same(command.stdout, &child_stdout)?),
+        ErrorOutput::WithStdout => (None, same(&child_stdout)?),
     };
     let (status, status_writer) = sys::pipe::pair()?;
-    let reserved = duplicate(&status)?;
-    let stdio = |end: Option<OwnedFd>, place| match (end, place) {
-        (Some(end), _) => Stdio::from(end),
-        (None, Output::Inherit) => Stdio::inherit(),
-        (None, Output::Log | Output::Null) => Stdio::null(),
-    };
-    let stderr_place = match command.stderr {
-        ErrorOutput::To(place) => place,
-        ErrorOutput::WithStdout => Output::Null,
-    };
-    let child = ChildEnds {
-        stdout: stdio(child_stdout, command.stdout),
-        stderr: stdio(child_stderr, stderr_place),
-    };
-    Ok((ParentEnds { stdout, stderr, status, status_writer, reserved }, child))
+    let child = ChildEnds { stdin, stdout: child_stdout, stderr: child_stderr };
+    Ok((ParentEnds { stdout, stderr, status, status_writer }, child))
 }
 
-/// A pipe for an output that goes to the log: `(parent's end, child's end)`.
-fn output(place: Output) -> io::Result<(Option<OwnedFd>, Option<OwnedFd>)> {
-    match place {
+/// An output's ends: `(parent's, child's)`; the parent has one where it goes to the log.
+fn output(place: Output) -> io::Result<(Option<OwnedFd>, ChildEnd)> {
+    Ok(match place {
         Output::Log => {
             let (reader, writer) = sys::pipe::pair()?;
-            Ok((Some(reader), Some(writer)))
+            (Some(reader), ChildEnd::Own(writer))
         }
-        Output::Inherit | Output::Null => Ok((None, None)),
-    }
+        Output::Inherit => (None, ChildEnd::Inherit),
+        Output::Null => (None, ChildEnd::Null),
+    })
 }
 
 /// The place of standard output once more, for standard error.
-fn same(place: Output, stdout: &Option<OwnedFd>) -> io::Result<Option<OwnedFd>> {
-    match (stdout, place) {
-        (Some(stdout), _) => Ok(Some(duplicate(stdout)?)),
-        (None, Output::Inherit) => Ok(Some(duplicate(io::stdout())?)),
-        (None, Output::Log | Output::Null) => Ok(None),
-    }
-}
-
-fn duplicate(fd: impl AsFd) -> io::Result<OwnedFd> {
-    fd.as_fd().try_clone_to_owned()
+fn same(stdout: &ChildEnd) -> io::Result<ChildEnd> {
+    let same = match stdout {
+        ChildEnd::Own(stdout) => stdout.try_clone()?,
+        ChildEnd::Inherit => io::stdout().as_fd().try_clone_to_owned()?,
+        ChildEnd::Null => return Ok(ChildEnd::Null),
+    };
+    Ok(ChildEnd::Own(same))
 }

@@ -3,6 +3,7 @@
 
 use std::{
     io,
+    os::fd::OwnedFd,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::SeqCst},
@@ -13,9 +14,16 @@ use std::{
 
 use actix::{Addr, Recipient, WeakAddr};
 use crossbeam_channel::Receiver;
+use nix::sys::signal::Signal;
 use tokio::{io::unix::AsyncFd, runtime::Handle, sync::mpsc};
 
-use super::{SpawnReply, check::check, launch::launch, messages::Spawn, pipes};
+use super::{
+    SpawnReply,
+    check::check,
+    launch::{Launched, Launcher},
+    messages::Spawn,
+    pipes,
+};
 use crate::{
     Child, ChildId, Command, PolicyStopped, ProcessGroup, SpawnError, SpawnStep,
     child::ChildCell,
@@ -74,20 +82,22 @@ impl Spawner {
     /// Starts the threads. They end by a [`Job::Stop`] each.
     pub(crate) fn start(self) -> io::Result<Vec<JoinHandle<()>>> {
         let threads = (0..THREADS).map(|_| {
-            let spawner = self.clone();
-            thread::Builder::new().name("actix-process-spawn".into()).spawn(|| spawner.run())
+            let (spawner, launcher) = (self.clone(), Launcher::new()?);
+            thread::Builder::new()
+                .name("actix-process-spawn".into())
+                .spawn(|| spawner.run(launcher))
         });
         threads.collect()
     }
 
     /// Works until it is told to stop.
-    fn run(self) {
+    fn run(self, mut launcher: Launcher) {
         while let Ok(job) = self.jobs.recv() {
             match job {
                 Job::Spawn(..) if self.closing.load(SeqCst) => job.refuse(),
                 Job::Spawn(id, message, reply) => {
                     let Spawn { command, exit_to } = *message;
-                    let child = self.spawn(id, &command, exit_to);
+                    let child = self.spawn(&mut launcher, id, &command, exit_to);
                     if let Some(reply) = reply {
                         // A sender that has gone away leaves the child to the policy.
                         let _ = reply.send(child);
@@ -100,28 +110,18 @@ impl Spawner {
 
     fn spawn(
         &self,
+        launcher: &mut Launcher,
         id: ChildId,
         command: &Command,
         exit_to: Option<Recipient<crate::ChildExited>>,
     ) -> Result<Child, SpawnError> {
-        let fail = |step| move |source| failed(command, step, source);
-        check(command).map_err(fail(SpawnStep::CheckCommand))?;
-        let (ends, child_ends) =
-            pipes::reserve(command).map_err(fail(SpawnStep::ReserveDescriptors))?;
+        let fail = |(step, source)| failed(command, step, source);
+        check(command).map_err(|error| fail((SpawnStep::CheckCommand, error)))?;
+        let (ends, child_ends) = pipes::reserve(command).map_err(fail)?;
         let started = Instant::now();
-        let mut process =
-            launch(command, child_ends).map_err(|(step, source)| failed(command, step, source))?;
-        drop(ends.reserved);
-        let pid = process.id().cast_signed();
-        let pidfd = match self.watch(pid) {
-            Ok(pidfd) => Some(pidfd),
-            // It has ended, and something in this program has reaped it already.
-            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => None,
-            Err(error) => {
-                end(&mut process);
-                return Err(failed(command, SpawnStep::Watch, error));
-            }
-        };
+        let Launched { pid, pidfd } = launcher.launch(command, child_ends).map_err(fail)?;
+        let watched = pidfd.map(|pidfd| self.watch(pidfd)).transpose();
+        let pidfd = watched.map_err(|error| fail((SpawnStep::Watch, error)))?;
         let program: Arc<str> = command.program.to_string_lossy().into();
         let span = tracing::info_span!("child", %id, pid, %program);
         let cell = ChildCell::new(id, pid, program);
@@ -150,20 +150,20 @@ impl Spawner {
         Ok(Child::new(cell, self.policy.clone(), Arc::clone(&self.link)))
     }
 
-    /// Opens the pidfd and registers it with the watcher's reactor.
-    fn watch(&self, pid: i32) -> io::Result<AsyncFd<std::os::fd::OwnedFd>> {
-        #[cfg(feature = "fault-injection")]
-        if crate::supervise::fault_due(crate::supervise::Fault::SpawnWithoutPidfd) {
-            return Err(nix::errno::Errno::EMFILE.into());
-        }
+    /// Registers the pidfd with the watcher's reactor. A child that cannot be is killed and reaped.
+    fn watch(&self, pidfd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
         let _reactor = self.runtime.enter();
-        pidfd::watch(pidfd::open(pid)?)
-    }
-}
-
-/// Kills and reaps a child that cannot be watched. Nobody else knows it, so its PID is its own.
-fn end(process: &mut std::process::Child) {
-    if let Err(error) = process.kill().and_then(|()| process.wait()) {
-        tracing::warn!(pid = process.id(), %error, "an unwatched child may not be reaped");
+        let mut watched = pidfd::watch(pidfd);
+        #[cfg(feature = "fault-injection")]
+        if crate::supervise::fault_due(crate::supervise::Fault::SpawnUnwatched) {
+            watched = watched
+                .and_then(|pidfd| Err((pidfd.into_inner(), nix::errno::Errno::ENOSPC.into())));
+        }
+        watched.map_err(|(pidfd, error)| {
+            // ESRCH: it has ended already.
+            let _ = pidfd::signal(&pidfd, Signal::SIGKILL);
+            pidfd::discard(pidfd);
+            error
+        })
     }
 }

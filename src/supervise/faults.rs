@@ -23,11 +23,13 @@ mod armed {
         LoopBeforeAppend,
         /// In the read loop, with the log written and the subscribers not yet told.
         LoopBeforePublish,
-        /// In the late part of a spawn: the pidfd cannot be had. Not a panic.
-        SpawnWithoutPidfd,
+        /// In the late part of a spawn: the pidfd cannot be watched. Not a panic.
+        SpawnUnwatched,
+        /// In a spawn: the crate's own launch is refused, and std's is taken. Not a panic.
+        SpawnByStd,
     }
 
-    const FAULTS: usize = Fault::SpawnWithoutPidfd as usize + 1;
+    const FAULTS: usize = Fault::SpawnByStd as usize + 1;
     static ARMED: [AtomicUsize; FAULTS] = [const { AtomicUsize::new(0) }; FAULTS];
 
     /// Makes the next `times` passes of this point fail. In the whole process.

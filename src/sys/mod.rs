@@ -1,9 +1,10 @@
 //! The system calls that the crate makes itself: thin, and safe from the outside.
 //!
 //! nix and rustix are used wherever they have the call; `unsafe` in this module is only for what
-//! they lack. What only Linux has is in files of its own: [`pidfd`] and [`stdin_file`].
+//! they lack. What only Linux has is in files of its own: [`pidfd`], [`stdin_file`] and [`vfork`].
 
 pub(crate) mod limits;
 pub(crate) mod pidfd;
 pub(crate) mod pipe;
 pub(crate) mod stdin_file;
+pub(crate) mod vfork;

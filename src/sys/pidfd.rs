@@ -7,8 +7,13 @@ use std::{
     time::Duration,
 };
 
-use nix::{errno::Errno, sys::signal::Signal};
-
+use nix::{
+    errno::Errno,
+    sys::{
+        signal::Signal,
+        wait::{Id, WaitPidFlag, waitid},
+    },
+};
 use tokio::io::{Interest, unix::AsyncFd};
 
 use crate::{ExitStatus, ResourceUsage};
@@ -20,9 +25,11 @@ pub(crate) fn open(pid: i32) -> io::Result<OwnedFd> {
 }
 
 /// Registers a pidfd with the reactor of the current runtime: it becomes readable at the exit.
-pub(crate) fn watch(pidfd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+/// Hands the pidfd back where that fails.
+pub(crate) fn watch(pidfd: OwnedFd) -> Result<AsyncFd<OwnedFd>, (OwnedFd, io::Error)> {
     // SAFETY: an `OwnedFd` is open, always names the same descriptor, and is not taken out.
-    Ok(unsafe { AsyncFd::register_with_interest(pidfd, Interest::READABLE) }?)
+    let watched = unsafe { AsyncFd::register_with_interest(pidfd, Interest::READABLE) };
+    watched.map_err(|error| error.into_parts())
 }
 
 /// Whether the child has ended, without reaping it. `ECHILD` where it is not ours to wait for.
@@ -33,6 +40,12 @@ pub(crate) fn has_ended(pidfd: BorrowedFd<'_>) -> io::Result<bool> {
 /// Reaps the child if it has ended.
 pub(crate) fn reap(pidfd: BorrowedFd<'_>) -> io::Result<Option<(ExitStatus, ResourceUsage)>> {
     wait(pidfd, 0)
+}
+
+/// Reaps a child that has ended or is about to, and that is no use to anyone.
+pub(crate) fn discard(pidfd: OwnedFd) {
+    let pidfd = pidfd.as_fd();
+    while waitid(Id::PIDFd(pidfd), WaitPidFlag::WEXITED) == Err(Errno::EINTR) {}
 }
 
 /// `waitid` for an end, without blocking. nix refuses the status of a child that a real-time signal

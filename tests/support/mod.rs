@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_process::{Policy, PolicyHandle};
+use actix_process::{Fault, Policy, PolicyHandle, inject};
 
 /// Nothing in a test may take longer.
 pub const DEADLINE: Duration = Duration::from_secs(60);
@@ -61,6 +61,15 @@ pub fn run_with_policy(test: impl AsyncFnOnce(&PolicyHandle)) {
         test(&policy).await;
         policy.shutdown(Duration::ZERO).await;
     });
+}
+
+/// Runs one test with the crate's own launch, and once more with the one that it falls back to.
+pub fn run_with_both_launches(test: impl AsyncFn(&PolicyHandle)) {
+    for by_std in [0, usize::MAX] {
+        inject(Fault::SpawnByStd, by_std);
+        run_with_policy(async |policy| test(policy).await);
+    }
+    inject(Fault::SpawnByStd, 0);
 }
 
 /// The future's result, or a failed test at the deadline.
