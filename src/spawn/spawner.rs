@@ -153,12 +153,14 @@ impl Spawner {
     /// Registers the pidfd with the watcher's reactor. A child that cannot be is killed and reaped.
     fn watch(&self, pidfd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
         let _reactor = self.runtime.enter();
-        let mut watched = pidfd::watch(pidfd);
+        let watched = pidfd::watch(pidfd);
         #[cfg(feature = "fault-injection")]
-        if crate::supervise::fault_due(crate::supervise::Fault::SpawnUnwatched) {
-            watched = watched
-                .and_then(|pidfd| Err((pidfd.into_inner(), nix::errno::Errno::ENOSPC.into())));
-        }
+        let watched = watched.and_then(|pidfd| {
+            match crate::supervise::fault_due(crate::supervise::Fault::SpawnUnwatched) {
+                true => Err((pidfd.into_inner(), nix::errno::Errno::ENOSPC.into())),
+                false => Ok(pidfd),
+            }
+        });
         watched.map_err(|(pidfd, error)| {
             // ESRCH: it has ended already.
             let _ = pidfd::signal(&pidfd, Signal::SIGKILL);
