@@ -8,6 +8,8 @@ use std::{fmt, io};
 pub enum SpawnStep {
     /// Checking the command: an empty program, a NUL byte in a name, argument or variable.
     CheckCommand,
+    /// Asking the child watcher, which is not active (asyncio's rule: nothing is spawned then).
+    CheckWatcher,
     /// Reserving the pipes and the other descriptors (`EMFILE`, `ENFILE`).
     ReserveDescriptors,
     /// Preparing the bytes that the child reads as its standard input.
@@ -30,6 +32,7 @@ impl fmt::Display for SpawnStep {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
             SpawnStep::CheckCommand => "check the command",
+            SpawnStep::CheckWatcher => "have it watched",
             SpawnStep::ReserveDescriptors => "reserve its descriptors",
             SpawnStep::PrepareStdin => "prepare its standard input",
             SpawnStep::CreateProcess => "create the process",
@@ -69,6 +72,9 @@ pub enum StartError {
         /// Why the probe or the self-test refused it.
         source: io::Error,
     },
+    /// The process-wide policy has no child watcher to give.
+    #[error(transparent)]
+    ChildWatcher(#[from] crate::WatchError),
     /// `ACTIX_PROCESS_DRIVER` names no driver.
     #[error("ACTIX_PROCESS_DRIVER is `{0}`: expected `ring` or `sweep`")]
     UnknownDriver(String),

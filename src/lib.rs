@@ -53,8 +53,10 @@
 //! its spawn and exit. Restarts, pauses of reading, lost statuses and raised limits are events too.
 
 mod child;
+mod child_watcher;
 mod command;
 mod error;
+mod event_loop;
 mod ids;
 mod log;
 mod pipes;
@@ -68,8 +70,16 @@ mod sys;
 mod waiting;
 
 pub use child::{Child, CollectedOutput};
+pub use child_watcher::{
+    ChildWatcher, ExitHandler, FastWatcher, MultiLoopWatcher, PidfdWatcher, Registering,
+    SafeWatcher, ThreadedWatcher, WatchError, WatchedExit,
+};
 pub use command::{Command, ErrorOutput, Output, ProcessGroup, Stdin};
 pub use error::{PolicyStopped, SignalError, SpawnError, SpawnStep, StartError};
+pub use event_loop::{
+    EventLoop, EventLoopPolicy, NoEventLoop, SignalArrived, SignalHandlerError, child_watcher,
+    event_loop_policy, set_child_watcher, set_event_loop_policy,
+};
 pub use ids::{ChildId, Seq, SubscriptionId, Turn};
 pub use log::{Batch, ChildExited, Chunk, Entry, Exit, Fact, Gap, Line, Lines, LogReader, Stream};
 pub use nix::sys::signal::Signal as UnixSignal;

@@ -14,8 +14,7 @@ const AT_A_TIME: usize = 64;
 
 #[test]
 fn every_byte_and_every_exit_exactly_once() {
-    let children: usize =
-        std::env::var("ACTIX_PROCESS_STRESS").map_or(10_000, |text| text.parse().unwrap());
+    let children = support::stress();
     run_with_policy(async |policy| {
         let (recorder, record) = recorder::start();
         policy.subscribe(Subscribe::exits(recorder.clone().recipient())).await.unwrap();

@@ -1,21 +1,22 @@
 //! `PolicyBuilder`: the settings of a policy.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::{Policy, PolicyHandle, host};
-use crate::{Driver, Intensity, StartError, pipes};
+use crate::{ChildWatcher, Driver, Intensity, StartError, event_loop::chosen_watcher, pipes};
 
 /// The least that the log can be bound to: below it large reads would find no room.
 const LEAST_BOUND: u64 = 256 * 1024;
 
 /// Sets a policy up. Made by [`Policy::builder`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 #[must_use]
 pub struct PolicyBuilder {
     pub(super) log_bound: u64,
     pub(super) driver: Option<Driver>,
     pub(super) grace: Duration,
     pub(super) intensity: Intensity,
+    pub(super) child_watcher: Option<Arc<dyn ChildWatcher>>,
 }
 
 impl Default for PolicyBuilder {
@@ -25,6 +26,7 @@ impl Default for PolicyBuilder {
             driver: None,
             grace: Duration::from_secs(5),
             intensity: Intensity::default(),
+            child_watcher: None,
         }
     }
 }
@@ -58,6 +60,19 @@ impl PolicyBuilder {
         self
     }
 
+    /// The watcher that learns of the children's exits and reaps them, hosted by the policy's
+    /// `Watcher` actor. All promises of the merged log hold with it. Without one, the process-wide
+    /// choice counts ([`set_event_loop_policy`](crate::set_event_loop_policy),
+    /// [`set_child_watcher`](crate::set_child_watcher)); and where there is none, each child's
+    /// waiter waits on the child's pidfd itself, which is the fastest way.
+    ///
+    /// While the watcher is inactive nothing is spawned. Children that it lets go of (by its close)
+    /// are waited for by their waiters. The watcher stays yours: the policy does not close it.
+    pub fn child_watcher(mut self, watcher: Arc<dyn ChildWatcher>) -> Self {
+        self.child_watcher = Some(watcher);
+        self
+    }
+
     /// Starts the policy on threads of its own, and returns when it is ready.
     ///
     /// Called in an actix System, the policy ends with it: the System's end waits until every
@@ -65,10 +80,14 @@ impl PolicyBuilder {
     ///
     /// # Errors
     ///
-    /// [`StartError`] where threads cannot be made, or the driver that was asked for does not work.
+    /// [`StartError`] where threads cannot be made, the driver that was asked for does not work, or
+    /// the process-wide policy has no child watcher to give.
     pub fn start(mut self) -> Result<PolicyHandle, StartError> {
         if self.driver.is_none() {
             self.driver = pipes::from_environment()?;
+        }
+        if self.child_watcher.is_none() {
+            self.child_watcher = chosen_watcher()?;
         }
         host::start(self)
     }

@@ -162,14 +162,17 @@ async fn build(
     settings: PolicyBuilder,
 ) -> Result<(PolicyHandle, Running), StartError> {
     let link = Arc::new(LoopLink::new(settings.log_bound));
+    let intensity = settings.intensity;
+    let child_watcher = settings.child_watcher.clone();
     let (read_loop, driver) = start_read_loop(&link, settings).await?;
     let supervisor = {
         let host = Arc::clone(host);
         let give_up = move |reason| host.request_stop(host.grace, reason);
-        Supervisor::new(settings.intensity, Arc::clone(&link), give_up)
+        Supervisor::new(intensity, Arc::clone(&link), give_up)
     };
     let inbox = Arc::new(Inbox::default());
-    let table = Rc::new(WaiterTable::new(Arc::clone(&inbox), Arc::clone(&link)));
+    let table = WaiterTable::new(Arc::clone(&inbox), Arc::clone(&link), child_watcher.clone());
+    let table = Rc::new(table);
     let watcher = Watcher::new(Rc::clone(&table), Rc::clone(&supervisor));
     let watcher = supervisor.start(Part::Watcher, watcher);
     let (spawn_jobs, jobs) = crossbeam_channel::unbounded();
@@ -187,6 +190,7 @@ async fn build(
         closing: Arc::clone(&host.closing),
         link: Arc::clone(&link),
         inbox,
+        child_watcher,
         watcher: watcher.clone(),
         policy: policy.downgrade(),
         runtime: tokio::runtime::Handle::current(),

@@ -1,4 +1,4 @@
-//! The crate's own launch: everything is laid out here, and [`vfork`] makes the process.
+//! The crate's own launch: everything is laid out here, and `sys::vfork` makes the process.
 
 use std::{
     ffi::CString,

@@ -25,11 +25,12 @@ use super::{
     pipes,
 };
 use crate::{
-    Child, ChildId, Command, PolicyStopped, ProcessGroup, SpawnError, SpawnStep,
+    Child, ChildId, ChildWatcher, Command, PolicyStopped, ProcessGroup, SpawnError, SpawnStep,
+    WatchError,
     child::ChildCell,
     policy::Policy,
     read_loop::{LoopCommand, LoopLink, Registration},
-    sys::pidfd,
+    sys::{pidfd, readiness},
     waiting::{Adopt, Adoption, ExitRecord, Inbox, Released, Watcher},
 };
 
@@ -68,6 +69,8 @@ pub(crate) struct Spawner {
     pub(crate) closing: Arc<AtomicBool>,
     pub(crate) link: Arc<LoopLink>,
     pub(crate) inbox: Arc<Inbox>,
+    /// The watcher that the policy hosts, if any.
+    pub(crate) child_watcher: Option<Arc<dyn ChildWatcher>>,
     pub(crate) watcher: Addr<Watcher>,
     pub(crate) policy: WeakAddr<Policy>,
     /// The runtime whose reactor watches the pidfds.
@@ -117,6 +120,11 @@ impl Spawner {
     ) -> Result<Child, SpawnError> {
         let fail = |(step, source)| failed(command, step, source);
         check(command).map_err(|error| fail((SpawnStep::CheckCommand, error)))?;
+        let child_watcher = self.child_watcher.as_deref();
+        if child_watcher.is_some_and(|watcher| !watcher.is_active()) {
+            return Err(fail((SpawnStep::CheckWatcher, io::Error::other(WatchError::Inactive))));
+        }
+        let registering = child_watcher.map(ChildWatcher::registering);
         let (ends, child_ends) = pipes::reserve(command).map_err(fail)?;
         let started = Instant::now();
         let Launched { pid, pidfd } = launcher.launch(command, child_ends).map_err(fail)?;
@@ -142,7 +150,14 @@ impl Spawner {
         match pidfd {
             Some(pidfd) => {
                 let cell = Arc::clone(&cell);
-                self.inbox.put(Adoption { cell, pidfd, status_pipe, leads_group, started });
+                self.inbox.put(Adoption {
+                    cell,
+                    pidfd,
+                    status_pipe,
+                    leads_group,
+                    started,
+                    registering,
+                });
                 self.watcher.do_send(Adopt);
             }
             None => ExitRecord::lost(&cell, started).report(&status_pipe, &self.link),
@@ -153,7 +168,7 @@ impl Spawner {
     /// Registers the pidfd with the watcher's reactor. A child that cannot be is killed and reaped.
     fn watch(&self, pidfd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
         let _reactor = self.runtime.enter();
-        let watched = pidfd::watch(pidfd);
+        let watched = readiness::watch(pidfd);
         #[cfg(feature = "fault-injection")]
         let watched = watched.and_then(|pidfd| {
             match crate::supervise::fault_due(crate::supervise::Fault::SpawnUnwatched) {

@@ -2,19 +2,28 @@
 
 use std::{
     cell::{OnceCell, RefCell},
+    future::Future,
     io,
     os::fd::{AsFd, OwnedFd},
+    pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
     time::Instant,
 };
 
 use nix::sys::signal::Signal as UnixSignal;
-use tokio::io::unix::AsyncFd;
+use tokio::{io::unix::AsyncFd, sync::oneshot};
 
 use super::{Adoption, ExitRecord, Target};
 use crate::{
-    ChildId, SignalError, child::ChildCell, read_loop::LoopLink, supervise::fault_point, sys::pidfd,
+    ChildId, ChildWatcher, ExitHandler, SignalError, WatchedExit,
+    child::ChildCell,
+    read_loop::LoopLink,
+    supervise::fault_point,
+    sys::{
+        pidfd,
+        wait::{self, Ended, Which},
+    },
 };
 
 /// A child that this library spawned, from its spawn to its reaping, and beyond where it led a
@@ -23,6 +32,8 @@ use crate::{
 pub(crate) struct ChildSlot {
     pub(super) cell: Arc<ChildCell>,
     pidfd: AsyncFd<OwnedFd>,
+    /// What a hosted child watcher is to tell, as long as it has the child.
+    watched: RefCell<Option<oneshot::Receiver<WatchedExit>>>,
     leads_group: bool,
     started: Instant,
     /// The status, as soon as it is reaped: the kernel gives it only once.
@@ -33,10 +44,30 @@ pub(crate) struct ChildSlot {
 }
 
 impl ChildSlot {
-    pub(super) fn new(adoption: Adoption, link: Arc<LoopLink>) -> Self {
-        let Adoption { cell, pidfd, status_pipe, leads_group, started } = adoption;
-        let status_pipe = RefCell::new(Some(status_pipe));
-        ChildSlot { cell, pidfd, leads_group, started, record: OnceCell::new(), status_pipe, link }
+    /// The owner of the child from now on. A hosted child watcher is given its handler, and
+    /// otherwise the pidfd tells the end.
+    pub(super) fn new(
+        adoption: Adoption,
+        link: Arc<LoopLink>,
+        child_watcher: Option<&dyn ChildWatcher>,
+    ) -> Self {
+        let Adoption { cell, pidfd, status_pipe, leads_group, started, registering } = adoption;
+        let watched = child_watcher.and_then(|watcher| watched_by(watcher, &cell));
+        drop(registering);
+        ChildSlot {
+            cell,
+            pidfd,
+            watched: RefCell::new(watched),
+            leads_group,
+            started,
+            record: OnceCell::new(),
+            status_pipe: RefCell::new(Some(status_pipe)),
+            link,
+        }
+    }
+
+    pub(super) fn pid(&self) -> i32 {
+        self.cell.pid
     }
 
     pub(crate) fn id(&self) -> ChildId {
@@ -55,6 +86,11 @@ impl ChildSlot {
 
     /// Waits for the end, reaps, reports. Ready once the record is written.
     pub(super) fn poll_reported(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_watched(cx));
+        if self.record.get().is_some() {
+            self.advance();
+            return Poll::Ready(Ok(()));
+        }
         loop {
             let mut ready = ready!(self.pidfd.poll_read_ready(cx))?;
             if self.advance() {
@@ -62,6 +98,31 @@ impl ChildSlot {
             }
             ready.clear_ready();
         }
+    }
+
+    /// Takes what a hosted child watcher tells. Ready too where it has let go of the child.
+    fn poll_watched(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut watched = self.watched.borrow_mut();
+        if let Some(exit) = watched.as_mut() {
+            match ready!(Pin::new(exit).poll(cx)) {
+                Ok(WatchedExit { status, usage, .. }) => {
+                    let wall_time = self.started.elapsed();
+                    let record = ExitRecord { child: self.id(), status, usage, wall_time };
+                    self.record.get_or_init(|| record);
+                }
+                Err(_) => tracing::warn!(
+                    child = %self.id(),
+                    "the child watcher has let go of the child: its waiter waits for it",
+                ),
+            }
+            *watched = None;
+        }
+        Poll::Ready(())
+    }
+
+    /// Waits by the pidfd from now on.
+    pub(super) fn forsake_watcher(&self) {
+        self.watched.take();
     }
 
     /// Takes every step that can be taken now, each once. True once the record is written.
@@ -82,18 +143,18 @@ impl ChildSlot {
 
     /// Reaps the child if it has ended. Peeks first: until it is reaped its PID stays taken.
     fn reap(&self) -> Option<ExitRecord> {
-        let pidfd = self.pidfd.get_ref().as_fd();
-        let reaped = match pidfd::has_ended(pidfd) {
-            Ok(false) => return None,
-            Ok(true) => {
+        let child = Which::Pidfd(self.pidfd.get_ref().as_fd());
+        let reaped = match wait::peek(child) {
+            Ok(None) => return None,
+            Ok(Some(_)) => {
                 fault_point!(WaiterBeforeReap);
-                pidfd::reap(pidfd)
+                wait::reap(child)
             }
             Err(error) => Err(error),
         };
         match reaped {
             Ok(ended) => {
-                let (status, usage) = ended?;
+                let Ended { status, usage, .. } = ended?;
                 let wall_time = self.started.elapsed();
                 Some(ExitRecord { child: self.id(), status, usage, wall_time })
             }
@@ -114,7 +175,7 @@ impl ChildSlot {
             )),
             Target::Group => match pidfd::signal_group(&self.pidfd, signal) {
                 // Before Linux 6.9. The number is the child's as long as it is not reaped.
-                Err(error) if error.raw_os_error() == Some(libc::EINVAL) && !reaped => {
+                Err(error) if error.raw_os_error() == Some(libc::EINVAL) && self.is_ours() => {
                     let group = nix::unistd::Pid::from_raw(self.cell.pid);
                     nix::sys::signal::killpg(group, signal).map_err(io::Error::from)
                 }
@@ -127,6 +188,11 @@ impl ChildSlot {
         })
     }
 
+    /// Whether the child is still to be reaped, so that its number is its own.
+    fn is_ours(&self) -> bool {
+        wait::peek(Which::Pidfd(self.pidfd.get_ref().as_fd())).is_ok()
+    }
+
     /// Sends signals to the child and whatever it leads, as far as they are there.
     pub(super) fn signal_all(&self, signals: &[UnixSignal]) {
         let target = if self.leads_group { Target::Group } else { Target::Child };
@@ -135,6 +201,25 @@ impl ChildSlot {
                 Ok(()) | Err(SignalError::Ended(_)) => {}
                 Err(error) => tracing::warn!(%error, %signal, "a child could not be signalled"),
             }
+        }
+    }
+}
+
+/// Gives the child to a hosted watcher; `None` where that refuses it.
+fn watched_by(
+    watcher: &dyn ChildWatcher,
+    cell: &ChildCell,
+) -> Option<oneshot::Receiver<WatchedExit>> {
+    let (tell, told) = oneshot::channel();
+    let handler = ExitHandler::new(move |exit| {
+        // Where nobody takes it, the policy has ended.
+        let _ = tell.send(exit);
+    });
+    match watcher.add_child_handler(cell.pid, handler) {
+        Ok(()) => Some(told),
+        Err(error) => {
+            tracing::warn!(child = %cell.id, %error, "its waiter waits for the child");
+            None
         }
     }
 }

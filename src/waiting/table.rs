@@ -7,15 +7,20 @@ use std::{
     os::fd::OwnedFd,
     rc::Rc,
     sync::{Arc, Mutex, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use actix::Addr;
 use nix::sys::signal::Signal;
-use tokio::{io::unix::AsyncFd, sync::Notify};
+use tokio::{io::unix::AsyncFd, sync::Notify, time::timeout_at};
 
 use super::{ChildSlot, waiter::Waiter};
-use crate::{ChildId, child::ChildCell, read_loop::LoopLink};
+use crate::{
+    ChildId, ChildWatcher, child::ChildCell, child_watcher::Registering, read_loop::LoopLink,
+};
+
+/// A hosted child watcher may take this long to tell the exits of the children that were killed.
+const LAST_WORD: Duration = Duration::from_secs(1);
 
 /// A freshly spawned child on its way to its waiter.
 #[derive(Debug)]
@@ -26,6 +31,8 @@ pub(crate) struct Adoption {
     pub(crate) status_pipe: OwnedFd,
     pub(crate) leads_group: bool,
     pub(crate) started: Instant,
+    /// Held until a hosted child watcher has the child.
+    pub(crate) registering: Option<Registering>,
 }
 
 /// Where the spawner leaves children for the watcher: a message can be lost in a panic, this
@@ -57,16 +64,23 @@ pub(crate) struct WaiterTable {
     pub(super) changed: Notify,
     inbox: Arc<Inbox>,
     link: Arc<LoopLink>,
+    child_watcher: Option<Arc<dyn ChildWatcher>>,
 }
 
 impl WaiterTable {
-    pub(crate) fn new(inbox: Arc<Inbox>, link: Arc<LoopLink>) -> Self {
-        WaiterTable { kept: RefCell::default(), changed: Notify::new(), inbox, link }
+    pub(crate) fn new(
+        inbox: Arc<Inbox>,
+        link: Arc<LoopLink>,
+        child_watcher: Option<Arc<dyn ChildWatcher>>,
+    ) -> Self {
+        WaiterTable { kept: RefCell::default(), changed: Notify::new(), inbox, link, child_watcher }
     }
 
     /// Takes the next child out of the inbox and keeps it.
     pub(super) fn adopt(&self) -> Option<Rc<ChildSlot>> {
-        let slot = Rc::new(ChildSlot::new(self.inbox.take()?, Arc::clone(&self.link)));
+        let adoption = self.inbox.take()?;
+        let slot = ChildSlot::new(adoption, Arc::clone(&self.link), self.child_watcher.as_deref());
+        let slot = Rc::new(slot);
         let kept = Kept { slot: Rc::clone(&slot), waiter: None };
         self.kept.borrow_mut().insert(slot.id(), kept);
         Some(slot)
@@ -97,7 +111,16 @@ impl WaiterTable {
     /// killed: also those whose waiter was given up.
     pub(crate) async fn reap_all(&self) {
         let slots: Vec<_> = self.kept.borrow().values().map(|kept| Rc::clone(&kept.slot)).collect();
+        let deadline = Instant::now() + LAST_WORD;
         for slot in slots.into_iter().filter(|slot| slot.is_unreported()) {
+            if let Some(watcher) = &self.child_watcher {
+                let told = poll_fn(|cx| slot.poll_reported(cx));
+                if watcher.is_active() && timeout_at(deadline.into(), told).await.is_ok() {
+                    continue;
+                }
+                watcher.remove_child_handler(slot.pid());
+                slot.forsake_watcher();
+            }
             if let Err(error) = poll_fn(|cx| slot.poll_reported(cx)).await {
                 tracing::error!(child = %slot.id(), %error, "a killed child cannot be waited for");
             }

@@ -72,6 +72,11 @@ pub fn run_with_both_launches(test: impl AsyncFn(&PolicyHandle)) {
     inject(Fault::SpawnByStd, 0);
 }
 
+/// The length of the stress tests: how many children the longest of them has.
+pub fn stress() -> usize {
+    std::env::var("ACTIX_PROCESS_STRESS").map_or(10_000, |text| text.parse().unwrap())
+}
+
 /// The future's result, or a failed test at the deadline.
 pub async fn within<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(DEADLINE, future).await.expect("the deadline passed")

@@ -1,0 +1,186 @@
+//! `FastWatcher`: `SIGCHLD` on the attached loop, and reaps whatever has ended.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use super::{
+    ChildWatcher, ExitHandler, Registering, WatchError, WatchedExit,
+    sigchld::{Attachment, Collector},
+    table::{Standing, standing},
+};
+use crate::{
+    EventLoop,
+    sys::wait::{self, Which},
+};
+
+/// Handles `SIGCHLD` on the loop that it is attached to, and reaps **every** child of this process
+/// that has ended, also those that others want to wait for, whose status is then lost to them.
+/// Handlers' closures run on the attached loop.
+///
+/// Spawn under its [guard](ChildWatcher::registering): the status of a child that ends before its
+/// handler is added is kept until the guard goes. What nobody asked for by then is *collateral*,
+/// and reported: with a warning, and to the closure of [`FastWatcher::reporting`].
+///
+/// asyncio's `FastChildWatcher`, but handlers outlive a detachment, and an exit is found also where
+/// the signal was ignored or taken away.
+#[derive(Debug)]
+pub struct FastWatcher {
+    reaping: Arc<Reaping>,
+    attachment: Attachment,
+}
+
+struct Reaping {
+    state: Mutex<State>,
+    collateral_to: Box<dyn Fn(WatchedExit) + Send + Sync>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    handlers: HashMap<i32, ExitHandler>,
+    /// Reaped children without a handler, while someone registers.
+    parked: HashMap<i32, WatchedExit>,
+    registering: usize,
+}
+
+impl FastWatcher {
+    /// A watcher that is not attached yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::reporting(|_| {})
+    }
+
+    /// A watcher that reports each child that it reaped and that nobody had asked for.
+    pub fn reporting(collateral: impl Fn(WatchedExit) + Send + Sync + 'static) -> Self {
+        let reaping = Reaping { state: Mutex::default(), collateral_to: Box::new(collateral) };
+        FastWatcher { reaping: Arc::new(reaping), attachment: Attachment::default() }
+    }
+}
+
+impl Default for FastWatcher {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Reaping {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Reaping").field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
+impl Reaping {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn report(&self, exits: impl IntoIterator<Item = WatchedExit>) {
+        for exit in exits {
+            tracing::warn!(
+                pid = exit.pid, status = %exit.status,
+                "a child that nobody watches was reaped: its status is lost to whoever waits for it",
+            );
+            (self.collateral_to)(exit);
+        }
+    }
+
+    fn registered(&self) {
+        let collateral = {
+            let mut state = self.lock();
+            state.registering -= 1;
+            if state.registering == 0 { std::mem::take(&mut state.parked) } else { HashMap::new() }
+        };
+        self.report(collateral.into_values());
+    }
+}
+
+impl Collector for Reaping {
+    fn collect(&self) {
+        loop {
+            // Reaping and looking for the handler are one step: a registration sees both or none.
+            let mut state = self.lock();
+            let Ok(Some(ended)) = wait::reap(Which::Any) else { return };
+            let exit = WatchedExit::from(ended);
+            let handler = state.handlers.remove(&exit.pid);
+            let parked = handler.is_none() && state.registering > 0;
+            if parked {
+                state.parked.insert(exit.pid, exit);
+            }
+            drop(state);
+            match handler {
+                Some(handler) => handler.call(exit),
+                None if parked => {}
+                None => self.report([exit]),
+            }
+        }
+    }
+
+    /// Also finds the children that others have reaped.
+    fn collect_all(&self) {
+        self.collect();
+        let lost: Vec<_> = {
+            let mut state = self.lock();
+            let gone = |pid: &i32, _: &mut ExitHandler| wait::peek(Which::Pid(*pid)).is_err();
+            state.handlers.extract_if(gone).collect()
+        };
+        for (pid, handler) in lost {
+            handler.call(WatchedExit::lost(pid));
+        }
+    }
+}
+
+impl ChildWatcher for FastWatcher {
+    fn add_child_handler(&self, pid: i32, handler: ExitHandler) -> Result<(), WatchError> {
+        let on = self.attachment.on()?;
+        let mut state = self.reaping.lock();
+        let known = match state.parked.remove(&pid) {
+            Some(exit) => Some(exit),
+            None => match standing(pid)? {
+                Standing::Gone => Some(WatchedExit::lost(pid)),
+                Standing::Child => None,
+            },
+        };
+        let replaced = match known {
+            Some(exit) => {
+                drop(state);
+                handler.call_on(Some(&on), exit);
+                None
+            }
+            None => state.handlers.insert(pid, handler),
+        };
+        // Its drop may run anything: after the lock.
+        drop(replaced);
+        Ok(())
+    }
+
+    fn remove_child_handler(&self, pid: i32) -> bool {
+        let removed = self.reaping.lock().handlers.remove(&pid);
+        removed.is_some()
+    }
+
+    fn attach_loop(&self, event_loop: Option<EventLoop>) -> Result<(), WatchError> {
+        self.attachment.change(event_loop, &self.reaping, self.reaping.lock().handlers.len())
+    }
+
+    fn is_active(&self) -> bool {
+        self.attachment.on().is_ok()
+    }
+
+    fn close(&self) {
+        self.attachment.close();
+        let (dropped, parked) = {
+            let mut state = self.reaping.lock();
+            (std::mem::take(&mut state.handlers), std::mem::take(&mut state.parked))
+        };
+        drop(dropped);
+        self.reaping.report(parked.into_values());
+    }
+
+    fn registering(&self) -> Registering {
+        self.reaping.lock().registering += 1;
+        let reaping = Arc::clone(&self.reaping);
+        Registering::until(move || reaping.registered())
+    }
+}

@@ -1,0 +1,134 @@
+//! `ExitHandler` and `WatchedExit`: who hears of a watched child's exit, and what.
+
+use std::{
+    fmt, io,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
+
+use actix::{Message, Recipient};
+
+use crate::{
+    EventLoop, ExitStatus, ResourceUsage,
+    supervise::message_of,
+    sys::wait::{self, Ended, Which},
+};
+
+/// A watched child has ended and was reaped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Message)]
+#[rtype(result = "()")]
+pub struct WatchedExit {
+    /// The child's process id; the system may give it to another process from now on.
+    pub pid: i32,
+    /// How it ended.
+    pub status: ExitStatus,
+    /// What it used; all zero where the status is lost.
+    pub usage: ResourceUsage,
+}
+
+impl WatchedExit {
+    /// The status as asyncio's watchers give it: see [`ExitStatus::returncode`].
+    #[must_use]
+    pub fn returncode(&self) -> i32 {
+        self.status.returncode()
+    }
+
+    /// Reaps the child of this process that has the number, if it has ended: the system call that a
+    /// watcher of your own needs.
+    ///
+    /// # Errors
+    ///
+    /// `ECHILD` where this process has no such child: its status is [lost](WatchedExit::lost).
+    pub fn reap(pid: i32) -> io::Result<Option<Self>> {
+        Ok(wait::reap(Which::Pid(pid))?.map(WatchedExit::from))
+    }
+
+    /// What [`WatchedExit::reap`] would give, without reaping the child.
+    ///
+    /// # Errors
+    ///
+    /// As [`WatchedExit::reap`].
+    pub fn peek(pid: i32) -> io::Result<Option<Self>> {
+        Ok(wait::peek(Which::Pid(pid))?.map(WatchedExit::from))
+    }
+
+    /// The exit of a child whose status someone else took. Warns, with the PID.
+    #[must_use]
+    pub fn lost(pid: i32) -> Self {
+        tracing::warn!(
+            pid,
+            "a watched child ended and its status is lost: something else in this program waited \
+             for it, or SIGCHLD is ignored",
+        );
+        WatchedExit { pid, status: ExitStatus::Lost, usage: ResourceUsage::default() }
+    }
+
+    /// What the reaping of a watched child gave; `None` where it lives on.
+    pub(super) fn of(pid: i32, reaped: io::Result<Option<Ended>>) -> Option<Self> {
+        match reaped {
+            Ok(ended) => ended.map(WatchedExit::from),
+            Err(_) => Some(WatchedExit::lost(pid)),
+        }
+    }
+}
+
+impl From<Ended> for WatchedExit {
+    fn from(Ended { pid, status, usage }: Ended) -> Self {
+        WatchedExit { pid, status, usage }
+    }
+}
+
+/// Who hears of an exit, once: a recipient, or a closure.
+pub struct ExitHandler(Kind);
+
+enum Kind {
+    Recipient(Recipient<WatchedExit>),
+    Closure(Box<dyn FnOnce(WatchedExit) + Send>),
+}
+
+impl ExitHandler {
+    /// A handler that runs a closure. On which thread is the watcher's to say; it must not block.
+    pub fn new(run: impl FnOnce(WatchedExit) + Send + 'static) -> Self {
+        ExitHandler(Kind::Closure(Box::new(run)))
+    }
+
+    /// Tells the exit, here. A panic of a closure is caught and logged.
+    pub fn call(self, exit: WatchedExit) {
+        match self.0 {
+            Kind::Recipient(recipient) => recipient.do_send(exit),
+            Kind::Closure(run) => {
+                if let Err(panic) = catch_unwind(AssertUnwindSafe(|| run(exit))) {
+                    let message = message_of(&*panic);
+                    tracing::error!(pid = exit.pid, message, "an exit handler panicked");
+                }
+            }
+        }
+    }
+
+    /// Tells the exit: a recipient from here, a closure on the loop, or here where there is none.
+    pub fn call_on(self, event_loop: Option<&EventLoop>, exit: WatchedExit) {
+        match (self.0, event_loop) {
+            (Kind::Closure(run), Some(event_loop)) => {
+                let handler = ExitHandler(Kind::Closure(run));
+                if !event_loop.spawn(async move { handler.call(exit) }) {
+                    tracing::warn!(pid = exit.pid, "the event loop of an exit handler has ended");
+                }
+            }
+            (kind, _) => ExitHandler(kind).call(exit),
+        }
+    }
+}
+
+impl From<Recipient<WatchedExit>> for ExitHandler {
+    fn from(recipient: Recipient<WatchedExit>) -> Self {
+        ExitHandler(Kind::Recipient(recipient))
+    }
+}
+
+impl fmt::Debug for ExitHandler {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self.0 {
+            Kind::Recipient(_) => "ExitHandler(recipient)",
+            Kind::Closure(_) => "ExitHandler(closure)",
+        })
+    }
+}

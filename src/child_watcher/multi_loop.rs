@@ -1,0 +1,84 @@
+//! `MultiLoopWatcher`: `SIGCHLD` for the whole process, each handler on its own loop.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{
+    ChildWatcher, ExitHandler, Registered, WatchError, WatchedExit,
+    asking::Asking,
+    sigchld::Listening,
+    table::{Standing, standing},
+};
+use crate::EventLoop;
+
+/// Handles `SIGCHLD` on a thread of its own from its making to its close, and asks after its own
+/// children only. It needs no loop: attaching has no effect. A handler's closure runs on the loop of
+/// the thread that added it, and on the watcher's thread where that has none.
+///
+/// At the close the signal's earlier disposition returns, unless someone has changed it meanwhile.
+///
+/// asyncio's `MultiLoopChildWatcher`, but a registration that meets the signal cannot make a status
+/// look lost, and an exit is found also where the signal was ignored or taken away.
+#[derive(Debug)]
+pub struct MultiLoopWatcher {
+    asking: Arc<Asking>,
+    listening: Mutex<Option<Listening>>,
+}
+
+impl MultiLoopWatcher {
+    /// A watcher, ready for use.
+    ///
+    /// # Errors
+    ///
+    /// [`WatchError::System`] where the signal cannot be handled or the thread not be made.
+    pub fn new() -> Result<Self, WatchError> {
+        let on = EventLoop::start().map_err(|source| WatchError::System {
+            what: "SIGCHLD".into(),
+            step: "start its thread",
+            source,
+        })?;
+        let asking = Arc::default();
+        let listening = Listening::start(on, &asking)?;
+        Ok(MultiLoopWatcher { asking, listening: Mutex::new(Some(listening)) })
+    }
+}
+
+impl ChildWatcher for MultiLoopWatcher {
+    fn add_child_handler(&self, pid: i32, handler: ExitHandler) -> Result<(), WatchError> {
+        if !self.is_active() {
+            return Err(WatchError::Inactive);
+        }
+        let registered = Registered { handler, on: EventLoop::current() };
+        if standing(pid)? == Standing::Gone {
+            registered.call(WatchedExit::lost(pid));
+            return Ok(());
+        }
+        self.asking.handlers.insert(pid, registered);
+        // It may have ended before: its signal has come and gone.
+        self.asking.handlers.ask(pid);
+        Ok(())
+    }
+
+    fn remove_child_handler(&self, pid: i32) -> bool {
+        self.asking.handlers.remove(pid)
+    }
+
+    fn attach_loop(&self, _: Option<EventLoop>) -> Result<(), WatchError> {
+        if self.is_active() { Ok(()) } else { Err(WatchError::Inactive) }
+    }
+
+    fn is_active(&self) -> bool {
+        self.listening.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    fn close(&self) {
+        let listening = self.listening.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(listening);
+        self.asking.handlers.clear();
+    }
+}
+
+impl Drop for MultiLoopWatcher {
+    fn drop(&mut self) {
+        self.close();
+    }
+}

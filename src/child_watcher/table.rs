@@ -1,0 +1,100 @@
+//! `HandlerTable`: the handlers of the watchers that ask by PID.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use nix::{errno::Errno, sys::signal::kill, unistd::Pid};
+
+use super::{ExitHandler, WatchError, WatchedExit};
+use crate::{
+    EventLoop,
+    sys::wait::{self, Which},
+};
+
+/// A handler, and the loop that its closure runs on, if not on the watcher's own.
+#[derive(Debug)]
+pub(super) struct Registered {
+    pub(super) handler: ExitHandler,
+    pub(super) on: Option<EventLoop>,
+}
+
+impl Registered {
+    pub(super) fn call(self, exit: WatchedExit) {
+        self.handler.call_on(self.on.as_ref(), exit);
+    }
+}
+
+/// Asking, reaping and taking the handler out are one step under the lock, so that a handler that
+/// was removed or replaced is never called, and its child never reaped.
+#[derive(Debug, Default)]
+pub(super) struct HandlerTable(Mutex<HashMap<i32, Registered>>);
+
+impl HandlerTable {
+    pub(super) fn lock(&self) -> MutexGuard<'_, HashMap<i32, Registered>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn insert(&self, pid: i32, registered: Registered) {
+        let before = self.lock().insert(pid, registered);
+        drop(before);
+    }
+
+    pub(super) fn remove(&self, pid: i32) -> bool {
+        let removed = self.lock().remove(&pid);
+        removed.is_some()
+    }
+
+    pub(super) fn clear(&self) {
+        let dropped = std::mem::take(&mut *self.lock());
+        drop(dropped);
+    }
+
+    /// Asks after one child, and tells its handler if it has ended.
+    pub(super) fn ask(&self, pid: i32) {
+        let told = {
+            let mut handlers = self.lock();
+            if !handlers.contains_key(&pid) {
+                return;
+            }
+            let exit = WatchedExit::of(pid, wait::reap(Which::Pid(pid)));
+            exit.and_then(|exit| Some((handlers.remove(&pid)?, exit)))
+        };
+        if let Some((registered, exit)) = told {
+            registered.call(exit);
+        }
+    }
+
+    /// Asks after every child.
+    pub(super) fn ask_all(&self) {
+        let pids: Vec<i32> = self.lock().keys().copied().collect();
+        pids.into_iter().for_each(|pid| self.ask(pid));
+    }
+}
+
+/// What can be said of a PID that is to be watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// A child of this process, alive or not reaped yet.
+    Child,
+    /// Nobody has the PID: it was reaped.
+    Gone,
+}
+
+pub(super) fn standing(pid: i32) -> Result<Standing, WatchError> {
+    // 0 and -1 mean others to the system calls.
+    if pid <= 0 {
+        return Err(WatchError::NotAChild(pid));
+    }
+    match wait::peek(Which::Pid(pid)) {
+        Ok(_) => Ok(Standing::Child),
+        Err(error) if error.raw_os_error() == Some(libc::ECHILD) => {
+            match kill(Pid::from_raw(pid), None) {
+                Err(Errno::ESRCH) => Ok(Standing::Gone),
+                _ => Err(WatchError::NotAChild(pid)),
+            }
+        }
+        Err(error) => Err(WatchError::of_child(pid, "ask after it")(error)),
+    }
+}

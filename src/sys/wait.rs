@@ -1,0 +1,89 @@
+//! `waitid` with the resource usage: asking after children without blocking.
+
+use std::{
+    io,
+    mem::MaybeUninit,
+    os::fd::{AsRawFd, BorrowedFd},
+    time::Duration,
+};
+
+use nix::errno::Errno;
+
+use crate::{ExitStatus, ResourceUsage};
+
+/// Which child is asked after.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Which<'a> {
+    /// The one that the pidfd names, whatever has its number by now.
+    Pidfd(BorrowedFd<'a>),
+    /// The one that has this number now.
+    Pid(i32),
+    /// Any child of this process.
+    Any,
+}
+
+/// How a child ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ended {
+    pub(crate) pid: i32,
+    pub(crate) status: ExitStatus,
+    pub(crate) usage: ResourceUsage,
+}
+
+/// Whether such a child has ended, without reaping it. `ECHILD` where there is none to wait for.
+pub(crate) fn peek(which: Which<'_>) -> io::Result<Option<Ended>> {
+    wait(which, libc::WNOWAIT)
+}
+
+/// Reaps such a child if it has ended.
+pub(crate) fn reap(which: Which<'_>) -> io::Result<Option<Ended>> {
+    wait(which, 0)
+}
+
+/// nix refuses the status of a child that a real-time signal ended, and neither nix nor rustix
+/// gives the rusage; wait4 does, but takes a PID and cannot peek.
+fn wait(which: Which<'_>, flags: libc::c_int) -> io::Result<Option<Ended>> {
+    let (kind, id) = match which {
+        Which::Pidfd(pidfd) => (libc::P_PIDFD, pidfd.as_raw_fd()),
+        Which::Pid(pid) => (libc::P_PID, pid),
+        Which::Any => (libc::P_ALL, 0),
+    };
+    let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+    let mut usage = MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: both out-pointers are to memory of their type that lives through the call.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_waitid,
+            kind,
+            id,
+            info.as_mut_ptr(),
+            libc::WEXITED | libc::WNOHANG | flags,
+            usage.as_mut_ptr(),
+        )
+    };
+    Errno::result(result)?;
+    // SAFETY: both were zeroed, a valid value, and then only written by the kernel.
+    let (info, usage) = unsafe { (info.assume_init(), usage.assume_init()) };
+    // SAFETY: waitid filled the fields of a SIGCHLD, or left all zero where nothing had ended.
+    let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
+    if pid == 0 {
+        return Ok(None);
+    }
+    let status = match info.si_code {
+        libc::CLD_EXITED => ExitStatus::Code(status),
+        code => ExitStatus::Signaled { signal: status, core_dumped: code == libc::CLD_DUMPED },
+    };
+    Ok(Some(Ended { pid, status, usage: resource_usage(&usage) }))
+}
+
+fn resource_usage(usage: &libc::rusage) -> ResourceUsage {
+    let time = |time: libc::timeval| {
+        Duration::from_secs(time.tv_sec.unsigned_abs())
+            + Duration::from_micros(time.tv_usec.unsigned_abs())
+    };
+    ResourceUsage {
+        user_time: time(usage.ru_utime),
+        system_time: time(usage.ru_stime),
+        peak_memory_kib: usage.ru_maxrss.unsigned_abs(),
+    }
+}
