@@ -7,17 +7,9 @@ mod support;
 use std::{fs, time::Duration};
 
 use actix_process::Command;
-use nix::sys::resource::{UsageWho, getrusage};
+use support::cpu_time;
 
 const SPAN: Duration = Duration::from_secs(5);
-
-fn cpu() -> Duration {
-    let usage = getrusage(UsageWho::RUSAGE_SELF).unwrap();
-    let time = |time: nix::sys::time::TimeVal| {
-        Duration::new(time.tv_sec() as u64, time.tv_usec() as u32 * 1000)
-    };
-    time(usage.user_time()) + time(usage.system_time())
-}
 
 fn memory_kib() -> f64 {
     let status = fs::read_to_string("/proc/self/smaps_rollup").unwrap();
@@ -40,9 +32,9 @@ fn main() {
             actix::clock::sleep(Duration::from_millis(500)).await;
             let after = memory_kib();
             let each = (after - before) / (target - first) as f64;
-            let cpu_before = cpu();
+            let cpu_before = cpu_time();
             actix::clock::sleep(SPAN).await;
-            let share = (cpu() - cpu_before).as_secs_f64() / SPAN.as_secs_f64() * 100.0;
+            let share = (cpu_time() - cpu_before).as_secs_f64() / SPAN.as_secs_f64() * 100.0;
             println!("{target:>8}  {share:>10.3} %  {each:>8.2} KiB");
             before = after;
         }

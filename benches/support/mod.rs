@@ -9,6 +9,7 @@ pub mod sink;
 use std::time::Duration;
 
 use actix_process::{Policy, PolicyHandle};
+use nix::sys::resource::{UsageWho, getrusage};
 
 /// Runs `work` with a policy inside an actix System, and ends both.
 pub fn with_policy<R>(work: impl AsyncFnOnce(PolicyHandle) -> R) -> R {
@@ -22,4 +23,13 @@ pub fn with_policy<R>(work: impl AsyncFnOnce(PolicyHandle) -> R) -> R {
 
 pub fn current_thread() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
+}
+
+/// The CPU time of this process by now, its children's not counted.
+pub fn cpu_time() -> Duration {
+    let usage = getrusage(UsageWho::RUSAGE_SELF).unwrap();
+    let time = |time: nix::sys::time::TimeVal| {
+        Duration::new(time.tv_sec() as u64, time.tv_usec() as u32 * 1000)
+    };
+    time(usage.user_time()) + time(usage.system_time())
 }
