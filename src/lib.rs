@@ -69,7 +69,7 @@ mod supervise;
 mod sys;
 mod waiting;
 
-pub use child::{Child, CollectedOutput};
+pub use child::{Child, CollectedOutput, WaitForLineError};
 pub use child_watcher::{
     ChildWatcher, ExitHandler, FastWatcher, MultiLoopWatcher, PidfdWatcher, Registering,
     SafeWatcher, ThreadedWatcher, WatchError, WatchedExit,
@@ -81,7 +81,10 @@ pub use event_loop::{
     event_loop_policy, set_child_watcher, set_event_loop_policy,
 };
 pub use ids::{ChildId, Seq, SubscriptionId, Turn};
-pub use log::{Batch, ChildExited, Chunk, Entry, Exit, Fact, Gap, Line, Lines, LogReader, Stream};
+pub use log::{
+    Batch, ChildExited, ChildLine, ChildLines, Chunk, Entry, Exit, Fact, Gap, Line, LineEnd, Lines,
+    LogReader, Start, Stream,
+};
 pub use nix::sys::signal::Signal as UnixSignal;
 pub use pipes::Driver;
 pub use policy::{Policy, PolicyBuilder, PolicyHandle, Shutdown};

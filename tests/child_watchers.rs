@@ -1,5 +1,6 @@
 //! One contract for the five child watchers and one made by a user.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, unreachable_pub)]
+#![allow(clippy::zombie_processes, reason = "the watchers reap them")]
 
 #[path = "../examples/own_watcher/poller.rs"]
 mod poller;
@@ -70,8 +71,8 @@ impl Kind {
 fn each(test: impl AsyncFn(Kind, &Arc<dyn ChildWatcher>)) {
     for kind in KINDS {
         println!("{kind:?}");
-        let disposition = sigchld();
         run(async || {
+            let disposition = sigchld();
             let watcher = kind.make();
             watcher.attach_loop(EventLoop::current()).unwrap();
             assert!(watcher.is_active());
@@ -82,8 +83,8 @@ fn each(test: impl AsyncFn(Kind, &Arc<dyn ChildWatcher>)) {
                 watcher.add_child_handler(1, ExitHandler::new(|_| {})),
                 Err(WatchError::Inactive)
             ));
+            assert_eq!(sigchld(), disposition, "the disposition is not restored: {kind:?}");
         });
-        assert_eq!(sigchld(), disposition, "the disposition is not restored: {kind:?}");
     }
 }
 

@@ -1,5 +1,6 @@
 //! The process-wide policy, its loops and its watcher.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, unreachable_pub)]
+#![allow(clippy::zombie_processes, reason = "the watchers reap them")]
 
 mod support;
 

@@ -6,7 +6,7 @@ mod support;
 use std::collections::HashMap;
 
 use actix::Actor;
-use actix_process::{Command, Fact, ProcessGroup, Spawn, Stream, Subscribe, UnixSignal};
+use actix_process::{Command, Fact, ProcessGroup, Spawn, Start, Stream, Subscribe, UnixSignal};
 use support::{recorder, run_with_policy};
 
 const MIB: usize = 1024 * 1024;
@@ -98,7 +98,7 @@ fn a_killed_child_s_last_words_are_kept() {
         let command =
             Command::shell("printf words; exec sleep 1000").process_group(ProcessGroup::Own);
         let child = policy.spawn(command).await.unwrap();
-        let mut log = policy.log();
+        let mut log = policy.log(Start::Beginning);
         let mut seen = Vec::new();
         while seen != b"words" {
             let batch = support::within(log.next()).await.unwrap();

@@ -6,7 +6,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use actix_process::{Command, ExitStatus, Fact, Policy, ProcessGroup, Subscribe};
+use actix_process::{Command, ExitStatus, Fact, Policy, ProcessGroup, Start, Subscribe};
 use support::{recorder, run, run_in};
 
 const STUBBORN: &str = "trap '' TERM; echo ready; while :; do sleep 1; done";
@@ -48,7 +48,7 @@ fn a_shutdown_waits_no_longer_than_the_children_need_and_takes_their_last_words(
         let policy = Policy::start().unwrap();
         let line = "trap 'echo goodbye; exit 6' TERM; echo ready; while :; do sleep 0.01; done";
         let child = policy.spawn(Command::shell(line)).await.unwrap();
-        let mut log = policy.log();
+        let mut log = policy.log(Start::Beginning);
         let mut seen = Vec::new();
         while seen != b"ready\n" {
             for entry in support::within(log.next()).await.unwrap().entries() {
@@ -109,7 +109,7 @@ fn a_second_shutdown_shortens_the_grace() {
         let policy = Policy::start().unwrap();
         let child =
             policy.spawn(Command::shell(STUBBORN).process_group(ProcessGroup::Own)).await.unwrap();
-        let mut log = policy.log();
+        let mut log = policy.log(Start::Beginning);
         while support::within(log.next())
             .await
             .unwrap()
@@ -132,7 +132,7 @@ fn the_groups_descendants_end_too() {
         let line = "sleep 1000 & echo $!; exec sleep 1000";
         let child =
             policy.spawn(Command::shell(line).process_group(ProcessGroup::Own)).await.unwrap();
-        let mut log = policy.log();
+        let mut log = policy.log(Start::Beginning);
         let mut pid = String::new();
         while !pid.ends_with('\n') {
             for entry in support::within(log.next()).await.unwrap().entries() {

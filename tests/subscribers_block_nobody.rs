@@ -6,7 +6,9 @@ mod support;
 use std::collections::HashSet;
 
 use actix::{Actor, ActorContext, Arbiter, Context, Handler};
-use actix_process::{ChildExited, Command, Lifecycle, OutputBatch, Policy, Spawn, Subscribe};
+use actix_process::{
+    ChildExited, Command, Lifecycle, OutputBatch, Policy, Spawn, Start, Subscribe,
+};
 use support::{recorder, run_with_policy};
 
 #[test]
@@ -139,7 +141,10 @@ fn one_child_s_subscriber_hears_of_that_child_alone() {
         let recipient = of_child.clone().recipient();
         policy.subscribe(Subscribe::exits(recipient).of(&child)).await.unwrap();
         let recipient = of_child.recipient();
-        policy.subscribe(Subscribe::output(recipient).from_beginning().of(&child)).await.unwrap();
+        policy
+            .subscribe(Subscribe::output(recipient).from(Start::Beginning).of(&child))
+            .await
+            .unwrap();
         for _ in 0..5 {
             policy.spawn(Command::shell("printf other")).await.unwrap().wait().await.unwrap();
         }

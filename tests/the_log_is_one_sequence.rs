@@ -5,7 +5,7 @@ mod support;
 
 use std::collections::{HashMap, HashSet};
 
-use actix_process::{Command, Fact, Policy, Stream, Subscribe};
+use actix_process::{Command, Fact, Policy, Start, Stream, Subscribe};
 use support::{recorder, run, run_with_policy};
 
 #[test]
@@ -14,7 +14,7 @@ fn every_fact_of_every_child_has_the_next_number_and_pipes_keep_their_order() {
         const CHILDREN: usize = 20;
         let (recorder, record) = recorder::start();
         policy.subscribe(Subscribe::output(recorder.recipient())).await.unwrap();
-        let mut log = policy.log();
+        let mut log = policy.log(Start::Beginning);
         let line = "i=0; while [ $i -lt 300 ]; do echo $i; echo $i >&2; i=$((i+1)); done";
         let spawns = (0..CHILDREN).map(|_| policy.spawn(Command::shell(line)));
         futures::future::try_join_all(spawns).await.unwrap();
@@ -59,7 +59,7 @@ fn without_a_reader_the_oldest_goes_and_is_counted() {
             let command = Command::new("head").args(["-c", "2000000", "/dev/zero"]);
             written += policy.spawn(command).await.unwrap().wait().await.unwrap().output_bytes;
         }
-        let mut log = policy.log();
+        let mut log = policy.log(Start::Beginning);
         let batch = log.try_next().unwrap();
         let gap = batch.gap().expect("a gap");
         let first = batch.entries().next().unwrap().seq;
@@ -85,7 +85,7 @@ fn a_lossless_reader_that_stalls_pauses_the_children_and_loses_nothing() {
     run(async || {
         const BOUND: u64 = 256 * 1024;
         let policy = Policy::builder().log_bound(BOUND).start().unwrap();
-        let mut log = policy.log();
+        let mut log = policy.log(Start::Beginning);
         let command = Command::new("head").args(["-c", "8000000", "/dev/zero"]);
         let child = policy.spawn(command).await.unwrap();
         // The child blocks as on a full pipe.
@@ -157,7 +157,7 @@ fn standard_error_is_told_apart() {
         let output = child.output().await.unwrap();
         assert_eq!((output.stdout, output.stderr), (b"out\n".to_vec(), b"err\n".to_vec()));
         let streams: HashSet<Stream> = policy
-            .log()
+            .log(Start::Beginning)
             .try_next()
             .unwrap()
             .entries()

@@ -13,10 +13,10 @@ type Handlers = Mutex<HashMap<i32, ExitHandler>>;
 
 /// The handlers, until it is closed.
 #[derive(Debug)]
-pub struct Poller(Mutex<Option<Arc<Handlers>>>);
+pub(crate) struct Poller(Mutex<Option<Arc<Handlers>>>);
 
 impl Poller {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let handlers = Arc::new(Handlers::default());
         let watched = Arc::downgrade(&handlers);
         thread::spawn(move || poll(&watched));

@@ -23,7 +23,7 @@ use crate::{
 pub struct Child {
     cell: Arc<ChildCell>,
     policy: WeakAddr<Policy>,
-    link: Arc<LoopLink>,
+    pub(super) link: Arc<LoopLink>,
 }
 
 impl Child {

@@ -3,8 +3,10 @@
 mod cell;
 mod collect;
 mod handle;
+mod lines;
 
 pub(crate) use cell::ChildCell;
 pub use collect::CollectedOutput;
 pub(crate) use collect::Collector;
 pub use handle::Child;
+pub use lines::WaitForLineError;

@@ -35,7 +35,7 @@ use crate::EventLoop;
 /// | Pidfd, Safe, Fast | kept; a child that ends meanwhile stays a zombie | each such exit is told at once | dropped, not called |
 /// | Threaded, MultiLoop | no effect | no effect | dropped, not called |
 ///
-/// With pending handlers a detachment warns. A child whose handler was removed or dropped is not
+/// To leave a loop with pending handlers warns. A child whose handler was removed or dropped is not
 /// reaped by the watcher: it is again its owner's to wait for. (`FastWatcher` reaps all the same.)
 pub trait ChildWatcher: fmt::Debug + Send + Sync {
     /// Has the handler called with the exit of the child that has this PID; a second handler for
@@ -126,13 +126,14 @@ impl WatchError {
     }
 }
 
-/// To be called at a detachment.
-pub(super) fn warn_of_pending(handlers: usize) {
-    if handlers > 0 {
+/// To be called when a watcher with so many handlers leaves one loop for another, or for none.
+pub(super) fn warn_of_pending(handlers: usize, from: Option<&EventLoop>, to: Option<&EventLoop>) {
+    if handlers > 0 && from.is_some() && from != to {
         tracing::warn!(
             handlers,
-            "a child watcher is detached with pending handlers: it tells the exits when it is \
-             attached again",
+            attached_again = to.is_some(),
+            "a child watcher leaves its event loop with pending handlers: it tells their exits on \
+             the loop that it is attached to next",
         );
     }
 }

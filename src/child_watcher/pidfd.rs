@@ -155,9 +155,7 @@ impl ChildWatcher for PidfdWatcher {
         if event_loop.as_ref().is_some_and(|it| state.closed || !it.is_running()) {
             return Err(WatchError::Inactive);
         }
-        if state.on.is_some() && event_loop.is_none() {
-            warn_of_pending(state.children.len());
-        }
+        warn_of_pending(state.children.len(), state.on.as_ref(), event_loop.as_ref());
         for (&pid, entry) in &mut state.children {
             let wait = |on| wait_on(on, &self.0, pid, entry.registration, &entry.pidfd);
             entry._wait = event_loop.as_ref().map(wait);

@@ -104,9 +104,8 @@ impl Attachment {
         if attached.closed && event_loop.is_some() {
             return Err(WatchError::Inactive);
         }
-        if attached.listening.is_some() && event_loop.is_none() {
-            warn_of_pending(pending);
-        }
+        let from = attached.listening.as_ref().map(|listening| &listening.on);
+        warn_of_pending(pending, from, event_loop.as_ref());
         // The new one first, so that the signal's handler stays where it is.
         let listening = event_loop.map(|on| Listening::start(on, collector)).transpose()?;
         let before = std::mem::replace(&mut attached.listening, listening);

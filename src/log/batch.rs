@@ -5,6 +5,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::{Entry, Gap};
+use crate::Seq;
 
 /// The entries of one turn, shared between the log and every batch that holds them.
 pub(crate) type TurnEntries = Arc<[Entry]>;
@@ -15,6 +16,8 @@ pub(crate) type TurnEntries = Arc<[Entry]>;
 pub struct Batch {
     pub(crate) gap: Option<Gap>,
     pub(crate) turns: SmallVec<[TurnEntries; 2]>,
+    /// The entries before this one are not the reader's.
+    pub(crate) first: Option<Seq>,
 }
 
 impl Batch {
@@ -26,6 +29,7 @@ impl Batch {
 
     /// The entries, in their order.
     pub fn entries(&self) -> impl Iterator<Item = &Entry> {
-        self.turns.iter().flat_map(|turn| turn.iter())
+        let entries = self.turns.iter().flat_map(|turn| turn.iter());
+        entries.filter(|entry| self.first.is_none_or(|first| entry.seq >= first))
     }
 }

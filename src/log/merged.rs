@@ -2,77 +2,28 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    ops::{Add, Sub},
     sync::Arc,
     task::Waker,
 };
 
-use super::{Batch, Entry, Fact, Gap, TurnEntries};
+use super::{
+    Batch, Entry, Gap, TurnEntries,
+    totals::{Milestones, Totals},
+};
 use crate::{ChildId, Seq};
-
-/// What an entry costs beside its bytes, so that a flood of tiny chunks is bounded too.
-const ENTRY_COST: u64 = 96;
 
 /// A batch takes whole turns until it holds this much.
 const BATCH_COST: u64 = 1024 * 1024;
 
-/// Running totals over a stretch of the log.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Totals {
-    chunks: u64,
-    bytes: u64,
-    facts: u64,
-}
-
-impl Totals {
-    fn of(entries: &[Entry]) -> Totals {
-        let mut totals = Totals::default();
-        for entry in entries {
-            match &entry.fact {
-                Fact::Chunk(chunk) => {
-                    totals.chunks += 1;
-                    totals.bytes += chunk.bytes.len() as u64;
-                }
-                Fact::Spawned { .. } | Fact::Exited(_) | Fact::Closed => totals.facts += 1,
-            }
-        }
-        totals
-    }
-
-    fn cost(self) -> u64 {
-        self.bytes + (self.chunks + self.facts) * ENTRY_COST
-    }
-}
-
-impl Add for Totals {
-    type Output = Totals;
-
-    fn add(self, other: Totals) -> Totals {
-        Totals {
-            chunks: self.chunks + other.chunks,
-            bytes: self.bytes + other.bytes,
-            facts: self.facts + other.facts,
-        }
-    }
-}
-
-impl Sub for Totals {
-    type Output = Totals;
-
-    fn sub(self, other: Totals) -> Totals {
-        Totals {
-            chunks: self.chunks - other.chunks,
-            bytes: self.bytes - other.bytes,
-            facts: self.facts - other.facts,
-        }
-    }
-}
-
-/// Where a cursor starts.
+/// Where a reader or a subscription starts. History comes first, then what is new, without a hole
+/// or a repeat; what the log has dropped by then is told as a [`Gap`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Start {
-    /// At the log's very first entry; what is gone is told as a gap.
+pub enum Start {
+    /// At the very first entry.
     Beginning,
+    /// At the entry with this number, also one to come. Where entries from there on are gone, the
+    /// gap may begin somewhat earlier: its counts are exact for what it spans.
+    At(Seq),
     /// At the next entry.
     Now,
 }
@@ -87,6 +38,8 @@ struct Cursor {
     /// The totals of everything before `next`.
     passed: Totals,
     lossless: bool,
+    /// Entries before this are not handed over: it started in the middle of a turn.
+    first: Seq,
     waker: Option<Waker>,
 }
 
@@ -115,6 +68,8 @@ pub(crate) struct MergedLog {
     end: Seq,
     appended: Totals,
     dropped: Totals,
+    /// Places in what was dropped, for the readers that ask for one of them.
+    milestones: Milestones,
     cursors: BTreeMap<CursorId, Cursor>,
     next_cursor: u64,
     finished: bool,
@@ -129,6 +84,7 @@ impl MergedLog {
             end: Seq(0),
             appended: Totals::default(),
             dropped: Totals::default(),
+            milestones: Milestones::default(),
             cursors: BTreeMap::new(),
             next_cursor: 0,
             finished: false,
@@ -186,6 +142,7 @@ impl MergedLog {
             && let Some(oldest) = self.turns.front()
             && oldest.after() <= needed
         {
+            self.milestones.pass(oldest.first(), self.dropped);
             self.dropped = oldest.until;
             self.turns.pop_front();
         }
@@ -193,14 +150,39 @@ impl MergedLog {
 
     /// Opens a cursor. A lossless one holds reading back when it is a whole log behind.
     pub(crate) fn open(&mut self, start: Start, lossless: bool) -> CursorId {
-        let (next, passed) = match start {
-            Start::Beginning => (Seq(0), Totals::default()),
-            Start::Now => (self.end, self.appended),
+        let (next, passed, first) = match start {
+            Start::Beginning => (Seq(0), Totals::default(), Seq(0)),
+            Start::At(seq) if seq < self.end => {
+                let (next, passed) = self.place_before(seq);
+                (next, passed, seq)
+            }
+            Start::At(seq) => (self.end, self.appended, seq),
+            Start::Now => (self.end, self.appended, self.end),
         };
         let id = CursorId(self.next_cursor);
         self.next_cursor += 1;
-        self.cursors.insert(id, Cursor { next, passed, lossless, waker: None });
+        self.cursors.insert(id, Cursor { next, passed, lossless, first, waker: None });
         id
+    }
+
+    /// The last turn's start, or the last milestone in what was dropped, at or before `seq`.
+    fn place_before(&self, seq: Seq) -> (Seq, Totals) {
+        let holding = self.turns.partition_point(|held| held.after() <= seq);
+        match holding.checked_sub(1) {
+            Some(before) => (self.turns[before].after(), self.turns[before].until),
+            None => match self.turns.front() {
+                Some(oldest) if oldest.first() <= seq => (oldest.first(), self.dropped),
+                _ => self.milestones.before(seq),
+            },
+        }
+    }
+
+    /// The cursor no longer holds reading back.
+    pub(crate) fn make_lossy(&mut self, id: CursorId) {
+        if let Some(cursor) = self.cursors.get_mut(&id) {
+            cursor.lossless = false;
+        }
+        self.trim();
     }
 
     pub(crate) fn close(&mut self, id: CursorId) {
@@ -214,7 +196,7 @@ impl MergedLog {
         if cursor.next == self.end {
             return None;
         }
-        let mut batch = Batch::default();
+        let mut batch = Batch { first: Some(cursor.first), ..Batch::default() };
         let oldest = self.turns.front().map_or(self.end, Held::first);
         if cursor.next < oldest {
             let lost = self.dropped - cursor.passed;

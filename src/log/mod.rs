@@ -1,19 +1,23 @@
 //! The merged log: every chunk and every lifecycle fact of every child, in one order.
 
 mod batch;
+mod child_lines;
 mod entry;
 mod gather;
 mod lines;
 mod merged;
 mod reader;
 mod slab;
+mod totals;
 
 pub use batch::Batch;
+pub use child_lines::{ChildLine, ChildLines};
 pub use entry::{ChildExited, Chunk, Entry, Exit, Fact, Gap, Stream};
-pub use lines::{Line, Lines};
+pub use lines::{Line, LineEnd, Lines};
+pub use merged::Start;
 pub use reader::LogReader;
 
 pub(crate) use batch::TurnEntries;
 pub(crate) use gather::Gather;
-pub(crate) use merged::{CursorId, MergedLog, Start};
+pub(crate) use merged::{CursorId, MergedLog};
 pub(crate) use slab::{SLAB_LEN, Slab, SlabPool};

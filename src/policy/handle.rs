@@ -67,11 +67,11 @@ impl PolicyHandle {
         let _ = self.policy.send(Unsubscribe(subscription)).await;
     }
 
-    /// Reads the merged log from its beginning; what has been dropped by now is told as a gap.
-    /// Reading pauses when the reader falls a whole log behind.
+    /// Reads the merged log from this place on. The reader loses nothing: reading pauses when it
+    /// falls a whole log behind ([`LogReader::lossy`] chooses otherwise).
     #[must_use]
-    pub fn log(&self) -> LogReader {
-        LogReader::open(Arc::clone(&self.link), Start::Beginning)
+    pub fn log(&self, start: Start) -> LogReader {
+        LogReader::open(Arc::clone(&self.link), start)
     }
 
     /// Shuts the policy down and returns when no child, descriptor or thread of it is left:

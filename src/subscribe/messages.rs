@@ -64,10 +64,10 @@ impl Subscribe {
         self
     }
 
-    /// For output: from the log's beginning; what is gone is told as a gap.
-    pub fn from_beginning(mut self) -> Self {
+    /// For output: from another place than the next entry.
+    pub fn from(mut self, place: Start) -> Self {
         if let Interest::Output { start, .. } = &mut self.interest {
-            *start = Start::Beginning;
+            *start = place;
         }
         self
     }

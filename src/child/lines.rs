@@ -1,0 +1,103 @@
+//! A child's lines: waiting for one, and the last ones.
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use regex::bytes::Regex;
+
+use super::Child;
+use crate::log::{ChildLine, ChildLines, Fact, LogReader, Start};
+
+/// No such line came.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WaitForLineError {
+    /// The pattern is no regular expression.
+    #[error("`{pattern}` is no regular expression: {source}")]
+    Pattern {
+        /// The pattern.
+        pattern: String,
+        /// What is wrong with it.
+        source: Box<regex::Error>,
+    },
+    /// The time was over.
+    #[error("no line matched `{0}` before the deadline")]
+    Deadline(String),
+    /// The child has closed its streams, or the policy has stopped.
+    #[error("the child's output ended and no line matched `{0}`")]
+    Ended(String),
+}
+
+impl Child {
+    /// Waits for a line of the child, of either stream, that matches a regular expression: among
+    /// what the log still holds of it, and then as it comes. The common use is a server's
+    /// \"listening on\".
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use actix_process::{Command, Policy};
+    /// # actix::System::new().block_on(async {
+    /// # let policy = Policy::start()?;
+    /// let server = policy.spawn(Command::shell("echo starting; echo port 4711; sleep 100")).await?;
+    /// let found = server.wait_for_line("port ([0-9]+)", Duration::from_secs(10)).await?;
+    /// assert_eq!(found.line.bytes, "port 4711");
+    /// # policy.shutdown(Duration::ZERO).await;
+    /// # Ok::<_, Box<dyn std::error::Error>>(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`WaitForLineError`]: the pattern is invalid, the deadline passed, or the output ended.
+    pub async fn wait_for_line(
+        &self,
+        pattern: &str,
+        deadline: Duration,
+    ) -> Result<ChildLine, WaitForLineError> {
+        let regex = Regex::new(pattern).map_err(|source| WaitForLineError::Pattern {
+            pattern: pattern.to_owned(),
+            source: Box::new(source),
+        })?;
+        // Lossless: a chatty child waits for this reader rather than outruns it.
+        let mut reader = LogReader::open(Arc::clone(&self.link), Start::Beginning);
+        let found = tokio::time::timeout(deadline, self.find_line(&mut reader, &regex)).await;
+        match found {
+            Ok(Some(line)) => Ok(line),
+            Ok(None) => Err(WaitForLineError::Ended(pattern.to_owned())),
+            Err(_) => Err(WaitForLineError::Deadline(pattern.to_owned())),
+        }
+    }
+
+    async fn find_line(&self, reader: &mut LogReader, regex: &Regex) -> Option<ChildLine> {
+        let mut lines = ChildLines::default();
+        let mut found = None;
+        while let Some(batch) = reader.next().await {
+            for entry in batch.entries().filter(|entry| entry.child == self.id()) {
+                lines.push(&entry.fact, |line| {
+                    if found.is_none() && regex.is_match(&line.line.bytes) {
+                        found = Some(line);
+                    }
+                });
+                if found.is_some() || matches!(entry.fact, Fact::Closed) {
+                    return found;
+                }
+            }
+        }
+        None
+    }
+
+    /// The last lines of the child, of both streams, as far as the log still holds them; the
+    /// oldest first, and an unterminated last one too.
+    #[must_use]
+    pub fn last_lines(&self, count: usize) -> Vec<ChildLine> {
+        let mut lines = ChildLines::default();
+        let mut last = VecDeque::new();
+        let mut keep = |line| {
+            last.push_back(line);
+            if last.len() > count {
+                last.pop_front();
+            }
+        };
+        self.link.log().each_of(self.id(), |entry| lines.push(&entry.fact, &mut keep));
+        lines.finish(keep);
+        last.into()
+    }
+}

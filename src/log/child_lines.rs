@@ -1,0 +1,101 @@
+//! `ChildLines`: the lines of one child, from its entries. And the log as lines of text.
+
+use std::{
+    collections::HashMap,
+    io::{self, Write},
+};
+
+use super::{Entry, Fact, Line, Lines, LogReader, Stream};
+use crate::ChildId;
+
+/// A line of a child, and where it came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChildLine {
+    /// The stream.
+    pub stream: Stream,
+    /// The line.
+    pub line: Line,
+}
+
+/// Cuts one child's entries into lines, each stream on its own. The unterminated last lines come
+/// before the exit, as the bytes did; what descendants write afterwards is cut on its own.
+#[derive(Clone, Debug, Default)]
+pub struct ChildLines {
+    stdout: Lines,
+    stderr: Lines,
+}
+
+impl ChildLines {
+    /// With other settings than the default ones, for both streams.
+    #[must_use]
+    pub fn new(lines: Lines) -> Self {
+        ChildLines { stdout: lines.clone(), stderr: lines }
+    }
+
+    /// Takes the child's next fact and gives each line that it completes to `each`.
+    pub fn push(&mut self, fact: &Fact, mut each: impl FnMut(ChildLine)) {
+        match fact {
+            Fact::Chunk(chunk) => {
+                let stream = chunk.stream;
+                let lines = match stream {
+                    Stream::Stdout => &mut self.stdout,
+                    Stream::Stderr => &mut self.stderr,
+                };
+                lines.push(&chunk.bytes, |line| each(ChildLine { stream, line }));
+            }
+            Fact::Exited(_) | Fact::Closed => self.finish(each),
+            Fact::Spawned { .. } => {}
+        }
+    }
+
+    /// Gives the unterminated rests to `each`.
+    pub fn finish(&mut self, mut each: impl FnMut(ChildLine)) {
+        for (stream, lines) in
+            [(Stream::Stdout, &mut self.stdout), (Stream::Stderr, &mut self.stderr)]
+        {
+            if let Some(line) = lines.finish() {
+                each(ChildLine { stream, line });
+            }
+        }
+    }
+}
+
+impl LogReader {
+    /// Writes the log as text until the policy has stopped, blocking this thread: a line for each
+    /// line of output (`child#1 | text`, with `!` for standard error), for each exit (`=`), and for
+    /// each gap. Lines of different children are never mixed.
+    ///
+    /// # Errors
+    ///
+    /// What the writer gives.
+    pub fn write_lines(self, mut out: impl Write) -> io::Result<()> {
+        let mut children: HashMap<ChildId, ChildLines> = HashMap::new();
+        for batch in self.blocking() {
+            if let Some(gap) = batch.gap() {
+                writeln!(out, "... {} bytes in {} chunks are gone", gap.bytes, gap.chunks)?;
+            }
+            for Entry { child, fact, .. } in batch.entries() {
+                let mut written = Ok(());
+                children.entry(*child).or_default().push(fact, |ChildLine { stream, line }| {
+                    let mark = match stream {
+                        Stream::Stdout => '|',
+                        Stream::Stderr => '!',
+                    };
+                    if written.is_ok() {
+                        written = write!(out, "{child} {mark} ")
+                            .and_then(|()| out.write_all(&line.bytes))
+                            .and_then(|()| out.write_all(b"\n"));
+                    }
+                });
+                written?;
+                match fact {
+                    Fact::Exited(exit) => writeln!(out, "{child} = {}", exit.status)?,
+                    Fact::Closed => drop(children.remove(child)),
+                    Fact::Spawned { .. } | Fact::Chunk(_) => {}
+                }
+            }
+            out.flush()?;
+        }
+        Ok(())
+    }
+}
