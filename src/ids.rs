@@ -44,6 +44,13 @@ identity! {
     SubscriptionId, "subscription#"
 }
 
+/// From the bare number that [`Seq::get`] gave, for readers that go on where an earlier one stopped.
+impl From<u64> for Seq {
+    fn from(number: u64) -> Self {
+        Seq(number)
+    }
+}
+
 impl Seq {
     /// The sequence number right after this one.
     #[must_use]

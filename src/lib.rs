@@ -58,6 +58,7 @@ mod command;
 mod error;
 mod event_loop;
 mod ids;
+mod input;
 mod log;
 mod pipes;
 mod policy;
@@ -81,6 +82,7 @@ pub use event_loop::{
     event_loop_policy, set_child_watcher, set_event_loop_policy,
 };
 pub use ids::{ChildId, Seq, SubscriptionId, Turn};
+pub use input::{ChildStdin, StdinError};
 pub use log::{
     Batch, ChildExited, ChildLine, ChildLines, Chunk, Entry, Exit, Fact, Gap, Line, LineEnd, Lines,
     LogReader, Start, Stream,

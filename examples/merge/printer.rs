@@ -7,7 +7,9 @@ use std::{
 };
 
 use actix::prelude::*;
-use actix_process::{ChildExited, ChildId, Entry, Fact, Lines, OutputBatch, SpawnError, Stream};
+use actix_process::{
+    ChildExited, ChildId, ChildLines, Entry, Fact, OutputBatch, SpawnError, Stream,
+};
 use tokio::sync::oneshot;
 
 /// Foreground colours that show on light and dark.
@@ -38,8 +40,7 @@ pub(crate) struct Finished;
 struct Running {
     name: String,
     colour: u8,
-    stdout: Lines,
-    stderr: Lines,
+    lines: ChildLines,
 }
 
 /// Prints. The first non-zero status goes to `done` when every command has ended.
@@ -82,24 +83,10 @@ impl Printer {
             return Ok(());
         };
         let (paint, mut lines) = (Paint::of(running, self.colour), Vec::new());
-        match &entry.fact {
-            Fact::Chunk(chunk) => {
-                let pushed = match chunk.stream {
-                    Stream::Stdout => &mut running.stdout,
-                    Stream::Stderr => &mut running.stderr,
-                };
-                pushed.push(&chunk.bytes, |line| lines.push((chunk.stream, line)));
-            }
-            // What a grandchild left unfinished comes with the close.
-            Fact::Exited(_) | Fact::Closed => {
-                lines.extend(running.stdout.finish().map(|line| (Stream::Stdout, line)));
-                lines.extend(running.stderr.finish().map(|line| (Stream::Stderr, line)));
-            }
-            Fact::Spawned { .. } => {}
-        }
-        for (stream, line) in lines {
-            let mark = if stream == Stream::Stderr { '!' } else { '|' };
-            paint.line(out, mark, &line.bytes)?;
+        running.lines.push(&entry.fact, |line| lines.push(line));
+        for line in lines {
+            let mark = if line.stream == Stream::Stderr { '!' } else { '|' };
+            paint.line(out, mark, &line.line.bytes)?;
         }
         if let Fact::Exited(exit) = &entry.fact {
             paint.line(out, '=', ending(exit).as_bytes())?;
@@ -189,8 +176,7 @@ impl Handler<Started> for Printer {
 
     fn handle(&mut self, Started { number, child }: Started, _: &mut Self::Context) {
         let (name, colour) = (self.names[number].clone(), COLOURS[number % COLOURS.len()]);
-        let (stdout, stderr) = (Lines::default(), Lines::default());
-        self.children.insert(child, Running { name, colour, stdout, stderr });
+        self.children.insert(child, Running { name, colour, lines: ChildLines::default() });
         let early = self.early.remove(&child).unwrap_or_default();
         self.print(|printer, mut out| {
             early.iter().try_for_each(|entry| printer.entry(entry, &mut out))

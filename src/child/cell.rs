@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::SetOnce;
 
-use crate::{ChildId, PolicyStopped, log::ChildExited};
+use crate::{ChildId, PolicyStopped, input::InputQueue, log::ChildExited};
 
 /// A child's identity and its sticky status, set once by the read loop.
 #[derive(Debug)]
@@ -12,13 +12,21 @@ pub(crate) struct ChildCell {
     pub(crate) id: ChildId,
     pub(crate) pid: i32,
     pub(crate) program: Arc<str>,
+    /// What is to be written to its standard input, where that is a pipe.
+    pub(crate) input: Option<Arc<InputQueue>>,
     /// The reason is boxed: it is large, and hardly ever there.
     exit: SetOnce<Result<ChildExited, Box<PolicyStopped>>>,
 }
 
 impl ChildCell {
-    pub(crate) fn new(id: ChildId, pid: i32, program: Arc<str>) -> Arc<Self> {
-        Arc::new(ChildCell { id, pid, program, exit: SetOnce::new() })
+    pub(crate) fn new(
+        id: ChildId,
+        pid: i32,
+        program: Arc<str>,
+        input: Option<InputQueue>,
+    ) -> Arc<Self> {
+        let input = input.map(Arc::new);
+        Arc::new(ChildCell { id, pid, program, input, exit: SetOnce::new() })
     }
 
     /// Settles the status; whatever comes second is ignored.

@@ -8,8 +8,8 @@ use tokio::sync::oneshot;
 
 use super::{ChildCell, CollectedOutput};
 use crate::{
-    ChildId, PolicyStopped, SignalError,
-    log::ChildExited,
+    ChildId, ChildStdin, PolicyStopped, SignalError,
+    log::{ChildExited, Stream},
     policy::Policy,
     read_loop::{LoopCommand, LoopLink},
     waiting::{Signal, Target},
@@ -67,6 +67,25 @@ impl Child {
     #[must_use]
     pub fn try_wait(&self) -> Option<Result<ChildExited, PolicyStopped>> {
         self.cell.exit()
+    }
+
+    /// The writer of its standard input, where that is [`Stdin::Piped`](crate::Stdin::Piped).
+    #[must_use]
+    pub fn stdin(&self) -> Option<ChildStdin> {
+        let queue = Arc::clone(self.cell.input.as_ref()?);
+        Some(ChildStdin::new(self.id(), queue, Arc::clone(&self.link)))
+    }
+
+    /// Reads no more from one of its streams until it is resumed: the child blocks once the pipe is
+    /// full. What was read before still arrives, and so does the exit, after what the pipe held.
+    /// Pausing twice is pausing once. `Closed` waits until the stream is resumed.
+    pub fn pause(&self, stream: Stream) {
+        self.link.push(LoopCommand::Reading { child: self.id(), stream, paused: true });
+    }
+
+    /// Reads a paused stream again. Resuming what is not paused is nothing.
+    pub fn resume(&self, stream: Stream) {
+        self.link.push(LoopCommand::Reading { child: self.id(), stream, paused: false });
     }
 
     /// Sends a signal to the child alone.

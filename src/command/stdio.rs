@@ -10,6 +10,8 @@ pub enum Stdin {
     Null,
     /// The parent's own standard input.
     Inherit,
+    /// A pipe that [`Child::stdin`](crate::Child::stdin) writes to.
+    Piped,
     /// These bytes, then end of file. They are handed over as an in-memory file, so that no size
     /// can block anyone and no writer has to outlive the spawn.
     Bytes(Bytes),

@@ -19,6 +19,8 @@ pub(crate) enum PipeKind {
     Output(Stream),
     /// It carries the waiter's one record of the exit.
     Status,
+    /// It carries what the child reads: the driver has the write end.
+    Input,
 }
 
 /// Names a pipe context by its child and its kind, never by a descriptor number.
@@ -50,8 +52,10 @@ pub(crate) enum Observed {
     Bytes(Bytes),
     /// The end: nobody holds the other side any more. The driver has let go of the pipe.
     End,
-    /// The pipe cannot be read. The driver has let go of it.
+    /// The pipe cannot be read, or not be written. The driver has let go of it.
     Failed(io::Error),
+    /// So many bytes of the buffer in hand were written.
+    Written(usize),
 }
 
 /// Reads pipes. See the module's contract.
@@ -61,6 +65,22 @@ pub(crate) trait PipeDriver: fmt::Debug {
 
     /// Stops reading a pipe and closes it, now or when its last read in flight has come back.
     fn remove(&mut self, token: PipeToken);
+
+    /// Reads no more from a pipe until it is resumed; what a read in flight brings is still found.
+    fn pause(&mut self, token: PipeToken);
+
+    /// Reads a paused pipe again.
+    fn resume(&mut self, token: PipeToken);
+
+    /// Takes the write end of a pipe.
+    fn add_writer(&mut self, key: PipeKey, pipe: OwnedFd) -> PipeToken;
+
+    /// Writes to a pipe that was added as a writer, one buffer at a time: the next one when
+    /// [`Observed::Written`] has told how much of this one the pipe took.
+    fn write(&mut self, token: PipeToken, bytes: Bytes);
+
+    /// Closes a writer, now or when its last write in flight has come back.
+    fn remove_writer(&mut self, token: PipeToken);
 
     /// The read end, while the driver reads it.
     fn pipe(&self, token: PipeToken) -> Option<BorrowedFd<'_>>;

@@ -11,6 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use nix::errno::Errno;
 
 use super::{Found, LoopWaker, Observed, PipeDriver, PipeKey, PipeKind, PipeToken, driver::Slots};
@@ -34,6 +35,18 @@ struct Swept {
     pipe: OwnedFd,
     pause: Duration,
     due: Instant,
+    paused: bool,
+}
+
+/// A pipe that is written to.
+#[derive(Debug)]
+struct Written {
+    key: PipeKey,
+    pipe: OwnedFd,
+    /// What is left of the buffer in hand.
+    bytes: Option<Bytes>,
+    pause: Duration,
+    due: Instant,
 }
 
 /// The sweeping driver.
@@ -42,6 +55,8 @@ pub(super) struct Sweep {
     slots: Slots<Swept>,
     /// The tokens to sweep, in the order in which they were added.
     order: Vec<PipeToken>,
+    writers: Slots<Written>,
+    writing: Vec<PipeToken>,
     gather: Gather<PipeKey>,
     /// Where the next sweep starts, so that nobody is always the last one to get room.
     first: usize,
@@ -61,6 +76,8 @@ impl Sweep {
         Sweep {
             slots: Slots::default(),
             order: Vec::new(),
+            writers: Slots::default(),
+            writing: Vec::new(),
             gather: Gather::new(),
             first: 0,
             thread: thread::current(),
@@ -80,7 +97,7 @@ impl Sweep {
             let token = self.order[(self.first + step) % len];
             let Some(swept) = self.slots.get_mut(token) else { continue };
             let output = matches!(swept.key.kind, PipeKind::Output(_));
-            if output && room == 0 {
+            if swept.paused || (output && room == 0) {
                 continue;
             }
             if swept.due > now {
@@ -122,6 +139,40 @@ impl Sweep {
     }
 }
 
+impl Sweep {
+    /// Tries every write that is due. Gives when the next one is, `None` for at once.
+    fn write_all(&mut self, found: &mut VecDeque<Found>) -> Option<Instant> {
+        let now = Instant::now();
+        let mut next = now + STATUS;
+        let (writers, started) = (&mut self.writers, self.started);
+        self.writing.retain(|&token| {
+            let Some(writer) = writers.get_mut(token) else { return false };
+            let Some(bytes) = &writer.bytes else { return false };
+            if writer.due > now {
+                next = next.min(writer.due);
+                return true;
+            }
+            let what = match nix::unistd::write(&writer.pipe, bytes) {
+                Ok(len) => Observed::Written(len),
+                Err(Errno::EINTR | Errno::EAGAIN) => {
+                    writer.due = next_look(started, now, writer.pause);
+                    next = next.min(writer.due);
+                    writer.pause = (writer.pause * 2).min(LONGEST);
+                    return true;
+                }
+                Err(error) => Observed::Failed(error.into()),
+            };
+            (writer.bytes, writer.pause) = (None, SHORTEST);
+            found.push_back(Found { key: writer.key, what });
+            if matches!(found.back(), Some(Found { what: Observed::Failed(_), .. })) {
+                writers.remove(token);
+            }
+            false
+        });
+        Some(next)
+    }
+}
+
 impl PipeDriver for Sweep {
     fn add(&mut self, key: PipeKey, pipe: OwnedFd) -> PipeToken {
         // It cannot fail on an open descriptor; if it does, say so before a read blocks.
@@ -129,13 +180,47 @@ impl PipeDriver for Sweep {
             tracing::error!(%error, "a pipe cannot be made non-blocking");
         }
         let now = Instant::now();
-        let token = self.slots.insert(Swept { key, pipe, pause: SHORTEST, due: now });
+        let token =
+            self.slots.insert(Swept { key, pipe, pause: SHORTEST, due: now, paused: false });
         self.order.push(token);
         token
     }
 
     fn remove(&mut self, token: PipeToken) {
         self.slots.remove(token);
+    }
+
+    fn pause(&mut self, token: PipeToken) {
+        if let Some(swept) = self.slots.get_mut(token) {
+            swept.paused = true;
+        }
+    }
+
+    fn resume(&mut self, token: PipeToken) {
+        if let Some(swept) = self.slots.get_mut(token) {
+            swept.paused = false;
+        }
+        self.nudge(token);
+    }
+
+    fn add_writer(&mut self, key: PipeKey, pipe: OwnedFd) -> PipeToken {
+        if let Err(error) = sys::pipe::set_nonblocking(&pipe) {
+            tracing::error!(%error, "a pipe cannot be made non-blocking");
+        }
+        let due = Instant::now();
+        self.writers.insert(Written { key, pipe, bytes: None, pause: SHORTEST, due })
+    }
+
+    fn write(&mut self, token: PipeToken, bytes: Bytes) {
+        if let Some(writer) = self.writers.get_mut(token) {
+            writer.bytes = Some(bytes);
+            writer.due = Instant::now();
+            self.writing.push(token);
+        }
+    }
+
+    fn remove_writer(&mut self, token: PipeToken) {
+        self.writers.remove(token);
     }
 
     fn pipe(&self, token: PipeToken) -> Option<BorrowedFd<'_>> {
@@ -154,11 +239,12 @@ impl PipeDriver for Sweep {
 
     fn turn(&mut self, sleep: bool, room: u64, found: &mut VecDeque<Found>) -> io::Result<()> {
         let next = self.sweep(room, found);
+        let next = self.write_all(found).and_then(|due| Some(next?.min(due)));
         if let Some(next) = next
             && sleep
             && found.is_empty()
         {
-            if self.order.is_empty() {
+            if self.order.is_empty() && self.writing.is_empty() {
                 thread::park();
             } else {
                 thread::park_timeout(next.saturating_duration_since(Instant::now()));

@@ -22,6 +22,9 @@ pub(super) struct ChildEntry {
     pub(super) stdout: Option<PipeToken>,
     pub(super) stderr: Option<PipeToken>,
     pub(super) status: Option<PipeToken>,
+    pub(super) input: Option<PipeToken>,
+    /// The driver has a buffer of the input in hand.
+    pub(super) writing: bool,
     /// Its last fact in the log.
     pub(super) last_seq: Seq,
     /// How many bytes of it went into the log before its exit.
@@ -41,6 +44,7 @@ impl ChildEntry {
             PipeKind::Output(Stream::Stdout) => &mut self.stdout,
             PipeKind::Output(Stream::Stderr) => &mut self.stderr,
             PipeKind::Status => &mut self.status,
+            PipeKind::Input => &mut self.input,
         }
     }
 }

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use crate::{
     ChildId, Part, PolicyStopped, SubscriptionId,
     child::{ChildCell, CollectedOutput},
-    log::ChildExited,
+    log::{ChildExited, Stream},
     subscribe::{Interest, Lifecycle, Subscribe},
     waiting::Released,
 };
@@ -20,6 +20,10 @@ pub(crate) enum LoopCommand {
     Register(Box<Registration>),
     /// This child's status pipe holds its record: for a driver that would find it late.
     Nudge(ChildId),
+    /// This child's input queue has changed.
+    Input(ChildId),
+    /// Read a child's stream, or read it no more.
+    Reading { child: ChildId, stream: Stream, paused: bool },
     /// Add a subscription.
     Subscribe(SubscriptionId, Subscribe),
     /// Remove a subscription.
@@ -40,7 +44,12 @@ impl LoopCommand {
     /// Tells whoever waits for it that the loop has ended.
     pub(super) fn refuse(self, reason: &PolicyStopped) {
         match self {
-            LoopCommand::Register(registration) => registration.cell.settle(Err(reason.clone())),
+            LoopCommand::Register(registration) => {
+                registration.cell.settle(Err(reason.clone()));
+                if let Some(input) = &registration.cell.input {
+                    input.close(Some(libc::EPIPE));
+                }
+            }
             LoopCommand::Subscribe(_, Subscribe { interest: Interest::Lifecycle(to), .. }) => {
                 to.do_send(Lifecycle::Stopped(reason.clone()));
             }
@@ -49,6 +58,8 @@ impl LoopCommand {
             | LoopCommand::Subscribe(..)
             | LoopCommand::Unsubscribe(_)
             | LoopCommand::Nudge(_)
+            | LoopCommand::Input(_)
+            | LoopCommand::Reading { .. }
             | LoopCommand::Credit
             | LoopCommand::Room
             | LoopCommand::Restarted(..)
@@ -61,6 +72,7 @@ impl LoopCommand {
 #[derive(Debug)]
 pub(crate) struct Registration {
     pub(crate) cell: Arc<ChildCell>,
+    pub(crate) stdin: Option<OwnedFd>,
     pub(crate) stdout: Option<OwnedFd>,
     pub(crate) stderr: Option<OwnedFd>,
     pub(crate) status: OwnedFd,

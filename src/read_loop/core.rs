@@ -40,9 +40,9 @@ fn next_seq(staged: &[Entry], link: &LoopLink) -> Seq {
 #[derive(Debug)]
 pub(super) struct Core {
     link: Arc<LoopLink>,
-    driver: Box<dyn PipeDriver>,
+    pub(super) driver: Box<dyn PipeDriver>,
     /// Boxed: the table has up to twice as many places as children.
-    children: HashMap<ChildId, Box<ChildEntry>>,
+    pub(super) children: HashMap<ChildId, Box<ChildEntry>>,
     publisher: Publisher,
     commands: VecDeque<LoopCommand>,
     found: VecDeque<Found>,
@@ -188,6 +188,8 @@ impl Core {
                     self.driver.nudge(token);
                 }
             }
+            LoopCommand::Input(child) => self.feed(child),
+            LoopCommand::Reading { child, stream, paused } => self.reading(child, stream, paused),
             LoopCommand::Subscribe(id, subscribe) => {
                 let child = subscribe.child.clone();
                 let entry = child.as_ref().and_then(|cell| self.children.get_mut(&cell.id));
@@ -209,7 +211,7 @@ impl Core {
     }
 
     fn register(&mut self, registration: Registration) {
-        let Registration { cell, stdout, stderr, status, exit_to, released_to, span } =
+        let Registration { cell, stdin, stdout, stderr, status, exit_to, released_to, span } =
             registration;
         let child = cell.id;
         let fact = Fact::Spawned { pid: cell.pid, program: Arc::clone(&cell.program) };
@@ -223,6 +225,8 @@ impl Core {
             stdout: None,
             stderr: None,
             status: None,
+            input: None,
+            writing: false,
             last_seq: seq,
             output_bytes: 0,
             exits: Audience::default(),
@@ -243,6 +247,8 @@ impl Core {
             let token = self.driver.add(PipeKey { child, kind }, pipe);
             *entry.pipe(kind) = Some(token);
         }
+        let key = PipeKey { child, kind: PipeKind::Input };
+        entry.input = stdin.map(|pipe| self.driver.add_writer(key, pipe));
         self.children.insert(child, entry);
     }
 
@@ -267,6 +273,8 @@ impl Core {
                 Some(record) => self.records.push_back(record),
                 None => tracing::error!(child = %key.child, "an exit record cannot be read"),
             },
+            (PipeKind::Input, what) => self.fed(key.child, what),
+            (PipeKind::Output(_) | PipeKind::Status, Observed::Written(_)) => {}
             (PipeKind::Status, Observed::End | Observed::Failed(_)) => {
                 if let Some(entry) = self.children.get_mut(&key.child) {
                     entry.status = None;
@@ -359,6 +367,7 @@ impl Core {
 
     fn closed(&mut self, child: ChildId) {
         let seq = self.stage(child, Fact::Closed);
+        self.end_input(child, Some(libc::EPIPE));
         let released_to = self.children.remove(&child).and_then(|entry| entry.released_to);
         self.publisher.notice(Notice::Fact(seq, child, Fact::Closed));
         self.publisher.notice(Notice::Released(child, released_to));
@@ -393,6 +402,9 @@ impl Core {
         self.commands.drain(..).for_each(|command| command.refuse(reason));
         for entry in self.children.values() {
             entry.cell.settle(Err(reason.clone()));
+            if let Some(input) = &entry.cell.input {
+                input.close(Some(libc::EPIPE));
+            }
         }
         self.children.clear();
         self.publisher.stopped(reason);

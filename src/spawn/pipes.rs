@@ -10,6 +10,7 @@ use crate::{Command, ErrorOutput, Output, SpawnStep, Stdin, sys};
 /// The parent's ends of a child's pipes.
 #[derive(Debug)]
 pub(super) struct ParentEnds {
+    pub(super) stdin: Option<OwnedFd>,
     pub(super) stdout: Option<OwnedFd>,
     pub(super) stderr: Option<OwnedFd>,
     /// The status pipe, both ends: the write end goes to the waiter.
@@ -39,18 +40,28 @@ pub(super) fn reserve(
     command: &Command,
 ) -> Result<(ParentEnds, ChildEnds), (SpawnStep, io::Error)> {
     let stdin = stdin(&command.stdin).map_err(|error| (SpawnStep::PrepareStdin, error))?;
-    outputs(command, stdin).map_err(|error| (SpawnStep::ReserveDescriptors, error))
+    let (writer, stdin) = stdin;
+    outputs(command, writer, stdin).map_err(|error| (SpawnStep::ReserveDescriptors, error))
 }
 
-fn stdin(stdin: &Stdin) -> io::Result<ChildEnd> {
+/// The input's ends: `(parent's, child's)`; the parent has one where it writes.
+fn stdin(stdin: &Stdin) -> io::Result<(Option<OwnedFd>, ChildEnd)> {
     Ok(match stdin {
-        Stdin::Null => ChildEnd::Null,
-        Stdin::Inherit => ChildEnd::Inherit,
-        Stdin::Bytes(bytes) => ChildEnd::Own(sys::stdin_file::holding(bytes)?),
+        Stdin::Null => (None, ChildEnd::Null),
+        Stdin::Inherit => (None, ChildEnd::Inherit),
+        Stdin::Bytes(bytes) => (None, ChildEnd::Own(sys::stdin_file::holding(bytes)?)),
+        Stdin::Piped => {
+            let (reader, writer) = sys::pipe::pair()?;
+            (Some(writer), ChildEnd::Own(reader))
+        }
     })
 }
 
-fn outputs(command: &Command, stdin: ChildEnd) -> io::Result<(ParentEnds, ChildEnds)> {
+fn outputs(
+    command: &Command,
+    writer: Option<OwnedFd>,
+    stdin: ChildEnd,
+) -> io::Result<(ParentEnds, ChildEnds)> {
     let (stdout, child_stdout) = output(command.stdout)?;
     let (stderr, child_stderr) = match command.stderr {
         ErrorOutput::To(place) => output(place)?,
@@ -58,7 +69,7 @@ fn outputs(command: &Command, stdin: ChildEnd) -> io::Result<(ParentEnds, ChildE
     };
     let (status, status_writer) = sys::pipe::pair()?;
     let child = ChildEnds { stdin, stdout: child_stdout, stderr: child_stderr };
-    Ok((ParentEnds { stdout, stderr, status, status_writer }, child))
+    Ok((ParentEnds { stdin: writer, stdout, stderr, status, status_writer }, child))
 }
 
 /// An output's ends: `(parent's, child's)`; the parent has one where it goes to the log.

@@ -28,6 +28,7 @@ use crate::{
     Child, ChildId, ChildWatcher, Command, PolicyStopped, ProcessGroup, SpawnError, SpawnStep,
     WatchError,
     child::ChildCell,
+    input::InputQueue,
     policy::Policy,
     read_loop::{LoopCommand, LoopLink, Registration},
     sys::{pidfd, readiness},
@@ -132,13 +133,15 @@ impl Spawner {
         let pidfd = watched.map_err(|error| fail((SpawnStep::Watch, error)))?;
         let program: Arc<str> = command.program.to_string_lossy().into();
         let span = tracing::info_span!("child", %id, pid, %program);
-        let cell = ChildCell::new(id, pid, program);
+        let input = ends.stdin.is_some().then(InputQueue::new);
+        let cell = ChildCell::new(id, pid, program, input);
         let leads_group = command.group == ProcessGroup::Own;
         let released_to: Option<Recipient<Released>> =
             leads_group.then(|| self.watcher.clone().recipient());
         // First the read loop, so that it knows the child when the record comes.
         self.link.push(LoopCommand::Register(Box::new(Registration {
             cell: Arc::clone(&cell),
+            stdin: ends.stdin,
             stdout: ends.stdout,
             stderr: ends.stderr,
             status: ends.status,

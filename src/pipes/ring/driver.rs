@@ -7,6 +7,7 @@ use std::{
     sync::Arc,
 };
 
+use bytes::Bytes;
 use io_uring::{IoUring, cqueue, opcode, types};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
@@ -39,6 +40,9 @@ const BUSY: usize = 4;
 const WAKE: u64 = u64::MAX;
 const CANCELLED: u64 = u64::MAX - 1;
 
+/// Marks the completions of writes.
+const WRITER: u64 = 1 << 62;
+
 fn user_data(token: PipeToken) -> u64 {
     u64::from(token.generation) << 32 | u64::from(token.slot)
 }
@@ -54,6 +58,16 @@ struct Pipe {
     reading: Reading,
     /// The buffer group of the operation in flight.
     group: u16,
+}
+
+/// A pipe that is written to.
+#[derive(Debug)]
+struct Writer {
+    key: PipeKey,
+    pipe: OwnedFd,
+    /// What the operation in flight writes.
+    in_flight: Option<Bytes>,
+    leaving: bool,
 }
 
 /// The slabs that one-shot reads land in, by buffer id; `None` where it is to be replaced.
@@ -102,6 +116,7 @@ pub(in crate::pipes) struct Ring {
     wake_count: Box<u64>,
     wake_armed: bool,
     slots: Slots<Pipe>,
+    writers: Slots<Writer>,
     /// Pipes that wait for a multishot read or a record's read.
     asking: VecDeque<PipeToken>,
     /// Hot pipes in the order in which they get their next read.
@@ -146,6 +161,7 @@ impl Ring {
             wake_count: Box::new(0),
             wake_armed: false,
             slots: Slots::default(),
+            writers: Slots::default(),
             asking: VecDeque::new(),
             queue: VecDeque::new(),
             gather: Gather::new(),
@@ -163,7 +179,8 @@ impl Ring {
             Mode::ToCool => (COLD_GROUP, opcode::ReadMulti::new(fd, 0, COLD_GROUP).build()),
             Mode::Queued => (HOT_GROUP, one_shot(fd, SLAB_LEN, HOT_GROUP)),
             Mode::ToRecord => (RECORD_GROUP, one_shot(fd, RECORD_BUFFERS.1, RECORD_GROUP)),
-            Mode::Cold | Mode::Heating | Mode::Hot | Mode::Record | Mode::Leaving => return Ok(()),
+            // It has an operation in flight, or was paused meanwhile.
+            _ => return Ok(()),
         };
         pipe.group = group;
         self.hot_reads += usize::from(group == HOT_GROUP);
@@ -216,14 +233,48 @@ impl Ring {
                 Some(_) => self.asking.push_back(token),
                 None => {}
             },
-            Next::Cancel => {
-                let entry = opcode::AsyncCancel::new(user_data(token)).build().user_data(CANCELLED);
-                // SAFETY: the entry points to nothing.
-                unsafe { enter::push(&mut self.ring.0, &entry)? };
-            }
+            Next::Cancel => self.cancel(user_data(token))?,
             Next::Close => drop(self.slots.remove(token)),
         }
         Ok(())
+    }
+
+    fn cancel(&mut self, operation: u64) -> io::Result<()> {
+        let entry = opcode::AsyncCancel::new(operation).build().user_data(CANCELLED);
+        // SAFETY: the entry points to nothing.
+        unsafe { enter::push(&mut self.ring.0, &entry) }
+    }
+
+    /// Submits a write; the ring waits for room in the pipe by itself.
+    fn submit_write(&mut self, token: PipeToken, bytes: Bytes) -> io::Result<()> {
+        let Some(writer) = self.writers.get_mut(token) else { return Ok(()) };
+        let bytes = writer.in_flight.insert(bytes);
+        let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        let fd = types::Fd(writer.pipe.as_raw_fd());
+        let entry = opcode::Write::new(fd, bytes.as_ptr(), len).offset(u64::MAX).build();
+        // SAFETY: bytes and pipe stay in `writers`, untouched, until the operation's completion,
+        // and `writers` is dropped after the ring.
+        unsafe { enter::push(&mut self.ring.0, &entry.user_data(user_data(token) | WRITER)) }
+    }
+
+    fn complete_write(&mut self, token: PipeToken, result: i32, found: &mut VecDeque<Found>) {
+        let Some(writer) = self.writers.get_mut(token) else { return };
+        let bytes = writer.in_flight.take();
+        if writer.leaving {
+            self.writers.remove(token);
+            return;
+        }
+        let key = writer.key;
+        let again = [libc::EINTR, libc::EAGAIN, libc::ECANCELED].contains(&-result);
+        let what = match (usize::try_from(result), bytes) {
+            (Ok(len), _) => Observed::Written(len),
+            (Err(_), Some(bytes)) if again => return self.write(token, bytes),
+            (Err(_), _) => {
+                self.writers.remove(token);
+                Observed::Failed(io::Error::from_raw_os_error(-result))
+            }
+        };
+        found.push_back(Found { key, what });
     }
 
     /// Makes finds of one completion.
@@ -231,6 +282,9 @@ impl Ring {
         match entry.user_data() {
             WAKE => self.wake_armed = false,
             CANCELLED => {}
+            data if data & WRITER != 0 => {
+                self.complete_write(token(data & !WRITER), entry.result(), found);
+            }
             data => return self.complete_read(token(data), entry, found),
         }
         Ok(())
@@ -321,7 +375,7 @@ impl PipeDriver for Ring {
     fn add(&mut self, key: PipeKey, pipe: OwnedFd) -> PipeToken {
         let reading = match key.kind {
             PipeKind::Output(_) => Reading::output(),
-            PipeKind::Status => Reading::record(),
+            PipeKind::Status | PipeKind::Input => Reading::record(),
         };
         let token = self.slots.insert(Pipe { key, pipe, reading, group: COLD_GROUP });
         self.asking.push_back(token);
@@ -333,6 +387,44 @@ impl PipeDriver for Ring {
         let next = pipe.reading.leave();
         if let Err(error) = self.follow(token, next) {
             tracing::warn!(%error, "a read could not be cancelled; its pipe stays open");
+        }
+    }
+
+    fn pause(&mut self, token: PipeToken) {
+        let Some(pipe) = self.slots.get_mut(token) else { return };
+        let next = pipe.reading.pause();
+        if let Err(error) = self.follow(token, next) {
+            tracing::warn!(%error, "a read could not be cancelled; its pipe is read on");
+        }
+    }
+
+    fn resume(&mut self, token: PipeToken) {
+        let Some(pipe) = self.slots.get_mut(token) else { return };
+        let next = pipe.reading.resume();
+        if let Err(error) = self.follow(token, next) {
+            tracing::error!(%error, "a pipe could not be resumed");
+        }
+    }
+
+    fn add_writer(&mut self, key: PipeKey, pipe: OwnedFd) -> PipeToken {
+        self.writers.insert(Writer { key, pipe, in_flight: None, leaving: false })
+    }
+
+    fn write(&mut self, token: PipeToken, bytes: Bytes) {
+        if let Err(error) = self.submit_write(token, bytes) {
+            tracing::error!(%error, "a write could not be submitted");
+        }
+    }
+
+    fn remove_writer(&mut self, token: PipeToken) {
+        let Some(writer) = self.writers.get_mut(token) else { return };
+        if writer.in_flight.is_none() {
+            self.writers.remove(token);
+            return;
+        }
+        writer.leaving = true;
+        if let Err(error) = self.cancel(user_data(token) | WRITER) {
+            tracing::warn!(%error, "a write could not be cancelled; its pipe stays open");
         }
     }
 

@@ -17,6 +17,12 @@ pub(super) enum Mode {
     Record,
     /// Nothing; the record's read is to be asked for again.
     ToRecord,
+    /// Nothing; it waits to be resumed.
+    Paused,
+    /// A read that is being cancelled, for the pipe to wait until it is resumed.
+    Pausing,
+    /// The same, but it was resumed meanwhile.
+    Resuming,
     /// A read that is being cancelled, for the pipe to be closed.
     Leaving,
 }
@@ -81,22 +87,50 @@ impl Reading {
             Mode::Queued => self.mode = Mode::Hot,
             Mode::ToRecord => self.mode = Mode::Record,
             Mode::Cold | Mode::Heating | Mode::Hot | Mode::Record | Mode::Leaving => {}
+            Mode::Paused | Mode::Pausing | Mode::Resuming => {}
         }
     }
 
     /// The driver is asked to let go of the pipe.
     pub(super) fn leave(&mut self) -> Next {
         match self.mode {
-            Mode::ToCool | Mode::Queued | Mode::ToRecord => Next::Close,
+            Mode::ToCool | Mode::Queued | Mode::ToRecord | Mode::Paused => Next::Close,
             Mode::Cold | Mode::Hot | Mode::Record => {
                 self.mode = Mode::Leaving;
                 Next::Cancel
             }
-            Mode::Heating | Mode::Leaving => {
+            Mode::Heating | Mode::Pausing | Mode::Resuming | Mode::Leaving => {
                 self.mode = Mode::Leaving;
                 Next::Wait
             }
         }
+    }
+
+    /// The pipe is not to be read for a while. A record's read goes on.
+    pub(super) fn pause(&mut self) -> Next {
+        let (mode, next) = match self.mode {
+            Mode::ToCool | Mode::Queued => (Mode::Paused, Next::Wait),
+            Mode::Cold | Mode::Hot => (Mode::Pausing, Next::Cancel),
+            Mode::Heating | Mode::Resuming => (Mode::Pausing, Next::Wait),
+            mode @ (Mode::Paused
+            | Mode::Pausing
+            | Mode::Record
+            | Mode::ToRecord
+            | Mode::Leaving) => (mode, Next::Wait),
+        };
+        self.mode = mode;
+        next
+    }
+
+    /// The pipe is to be read again.
+    pub(super) fn resume(&mut self) -> Next {
+        let (mode, next) = match self.mode {
+            Mode::Paused => (Mode::ToCool, Next::Ask),
+            Mode::Pausing => (Mode::Resuming, Next::Wait),
+            mode => (mode, Next::Wait),
+        };
+        self.mode = mode;
+        next
     }
 
     /// A completion came in turn number `turn`.
@@ -104,7 +138,11 @@ impl Reading {
         let (mode, next) = match (self.mode, event) {
             (Mode::Cold, Event::More) if self.hit(turn) => (Mode::Heating, Next::Cancel),
             (Mode::Cold | Mode::Heating, Event::More) => (self.mode, Next::Wait),
-            (Mode::Leaving, Event::More) => (Mode::Leaving, Next::Wait),
+            (Mode::Leaving | Mode::Pausing | Mode::Resuming, Event::More) => {
+                (self.mode, Next::Wait)
+            }
+            (Mode::Pausing, _) => (Mode::Paused, Next::Wait),
+            (Mode::Resuming, _) => (Mode::ToCool, Next::Ask),
             (Mode::Cold, Event::Full | Event::Short | Event::Over) => (Mode::ToCool, Next::Ask),
             (Mode::Heating, Event::Full | Event::Short | Event::Over) => {
                 self.hits = 0;
@@ -119,7 +157,9 @@ impl Reading {
             (Mode::Record, _) => (Mode::ToRecord, Next::Ask),
             (Mode::Leaving, _) => (Mode::Leaving, Next::Close),
             // Nothing is in flight in these, so nothing completes.
-            (Mode::ToCool | Mode::Queued | Mode::ToRecord, _) => (self.mode, Next::Wait),
+            (Mode::ToCool | Mode::Queued | Mode::ToRecord | Mode::Paused, _) => {
+                (self.mode, Next::Wait)
+            }
         };
         self.mode = mode;
         next
@@ -172,6 +212,25 @@ mod tests {
             pipe.submitted();
             assert_eq!((pipe.on(event, 3), pipe.mode()), (Next::Ask, mode));
         }
+    }
+
+    #[test]
+    fn a_paused_pipe_asks_for_nothing_until_it_is_resumed() {
+        for (event, warm) in [(Event::Short, false), (Event::Over, true)] {
+            let mut pipe = submitted(Reading::output());
+            assert_eq!((pipe.pause(), pipe.pause()), (Next::Cancel, Next::Wait));
+            if warm {
+                // Resumed and paused again before the cancelled read came back.
+                assert_eq!((pipe.resume(), pipe.pause()), (Next::Wait, Next::Wait));
+            }
+            assert_eq!((pipe.on(event, 1), pipe.mode()), (Next::Wait, Mode::Paused));
+            assert_eq!((pipe.resume(), pipe.resume()), (Next::Ask, Next::Wait));
+            assert_eq!(pipe.mode(), Mode::ToCool);
+        }
+        let mut pipe = submitted(Reading::output());
+        assert_eq!((pipe.pause(), pipe.resume()), (Next::Cancel, Next::Wait));
+        assert_eq!((pipe.on(Event::Over, 1), pipe.mode()), (Next::Ask, Mode::ToCool));
+        assert_eq!((pipe.pause(), pipe.leave()), (Next::Wait, Next::Close));
     }
 
     #[test]

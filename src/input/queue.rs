@@ -1,0 +1,232 @@
+//! `InputQueue`: what is to be written to one child, bounded by what its writers wait for.
+
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, MutexGuard, PoisonError},
+    task::{Poll, Waker},
+};
+
+use bytes::{Buf, Bytes};
+
+use super::StdinError;
+
+/// asyncio's marks: writers wait above the high one, until the low one is reached.
+const HIGH: usize = 64 * 1024;
+
+/// Shared by the writers and the read loop; outlives every panic of either.
+#[derive(Debug)]
+pub(crate) struct InputQueue(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    buffers: VecDeque<Bytes>,
+    queued: usize,
+    low: usize,
+    high: usize,
+    /// Above the high mark, and not yet down to the low one.
+    full: bool,
+    end: End,
+    waiting: Vec<Waker>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// More may come.
+    Open,
+    /// What is queued is the last.
+    Eof,
+    /// The pipe is closed, for this `errno` if any.
+    Closed(Option<i32>),
+}
+
+/// What the read loop is to do next.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    Write(Bytes),
+    /// Everything is written, and no more will come.
+    Close,
+    /// Nothing is queued.
+    Wait,
+}
+
+impl InputQueue {
+    pub(crate) fn new() -> Self {
+        InputQueue(Mutex::new(State {
+            buffers: VecDeque::new(),
+            queued: 0,
+            low: HIGH / 4,
+            high: HIGH,
+            full: false,
+            end: End::Open,
+            waiting: Vec::new(),
+        }))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Queues bytes.
+    pub(super) fn push(&self, bytes: Bytes) -> Result<(), StdinError> {
+        let mut state = self.lock();
+        state.check_open()?;
+        if !bytes.is_empty() {
+            state.queued += bytes.len();
+            state.full |= state.queued > state.high;
+            state.buffers.push_back(bytes);
+        }
+        Ok(())
+    }
+
+    pub(super) fn set_marks(&self, low: usize, high: usize) -> Result<(), StdinError> {
+        if low > high || high == 0 {
+            return Err(StdinError::Marks { low, high });
+        }
+        let mut state = self.lock();
+        (state.low, state.high) = (low, high);
+        state.full = state.queued > high;
+        state.wake_if_drained();
+        Ok(())
+    }
+
+    /// No more will come after what is queued.
+    pub(super) fn end(&self) -> Result<(), StdinError> {
+        let mut state = self.lock();
+        state.check_open()?;
+        state.end = End::Eof;
+        Ok(())
+    }
+
+    /// Forgets what is queued; no more will come.
+    pub(super) fn abort(&self) {
+        self.close(None);
+    }
+
+    /// Ready when writers need not wait: below the marks, or with `all` when all is written.
+    pub(super) fn poll_ready(&self, all: bool, waker: &Waker) -> Poll<Result<(), StdinError>> {
+        let mut state = self.lock();
+        if let End::Closed(Some(_)) = state.end {
+            return Poll::Ready(state.check_open());
+        }
+        let ready = if all { state.queued == 0 } else { !state.full };
+        if ready {
+            return Poll::Ready(Ok(()));
+        }
+        state.waiting.push(waker.clone());
+        Poll::Pending
+    }
+
+    /// For the loop: what to do now.
+    pub(crate) fn step(&self) -> Step {
+        let state = self.lock();
+        match (state.buffers.front(), state.end) {
+            (_, End::Closed(_)) => Step::Close,
+            (Some(bytes), _) => Step::Write(bytes.clone()),
+            (None, End::Eof) => Step::Close,
+            (None, End::Open) => Step::Wait,
+        }
+    }
+
+    /// For the loop: so many bytes of the first buffer are in the pipe.
+    pub(crate) fn written(&self, len: usize) {
+        let mut state = self.lock();
+        if let Some(front) = state.buffers.front_mut() {
+            let len = len.min(front.len());
+            front.advance(len);
+            if front.is_empty() {
+                state.buffers.pop_front();
+            }
+            state.queued -= len;
+            state.wake_if_drained();
+        }
+    }
+
+    /// The pipe is closed, because of this `errno` if any: what is queued goes nowhere.
+    pub(crate) fn close(&self, errno: Option<i32>) {
+        let mut state = self.lock();
+        if let End::Closed(_) = state.end {
+            return;
+        }
+        state.end = End::Closed(errno);
+        state.buffers.clear();
+        state.queued = 0;
+        state.full = false;
+        state.wake();
+    }
+}
+
+impl State {
+    fn check_open(&self) -> Result<(), StdinError> {
+        match self.end {
+            End::Open => Ok(()),
+            End::Eof | End::Closed(None) => Err(StdinError::Ended),
+            End::Closed(Some(errno)) => {
+                Err(StdinError::Unread(std::io::Error::from_raw_os_error(errno)))
+            }
+        }
+    }
+
+    fn wake_if_drained(&mut self) {
+        if self.queued <= self.low {
+            self.full = false;
+        }
+        if !self.full {
+            self.wake();
+        }
+    }
+
+    fn wake(&mut self) {
+        self.waiting.drain(..).for_each(Waker::wake);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ready(queue: &InputQueue) -> bool {
+        queue.poll_ready(false, Waker::noop()).is_ready()
+    }
+
+    #[test]
+    fn writers_wait_from_the_high_mark_down_to_the_low_one() {
+        let queue = InputQueue::new();
+        queue.set_marks(10, 20).unwrap();
+        queue.push(Bytes::from(vec![0; 20])).unwrap();
+        assert!(ready(&queue));
+        queue.push(Bytes::from_static(b"x")).unwrap();
+        assert!(!ready(&queue));
+        queue.written(10);
+        assert!(!ready(&queue), "11 are left");
+        queue.written(1);
+        assert!(ready(&queue));
+        queue.end().unwrap();
+        assert!(matches!(queue.push(Bytes::from_static(b"y")), Err(StdinError::Ended)));
+        queue.written(9);
+        assert_eq!(queue.step(), Step::Write(Bytes::from_static(b"x")));
+        queue.written(1);
+        assert_eq!(queue.step(), Step::Close);
+    }
+
+    #[test]
+    fn marks_that_make_no_sense_are_refused() {
+        let queue = InputQueue::new();
+        for (low, high) in [(2, 1), (0, 0)] {
+            let refused = queue.set_marks(low, high);
+            assert!(matches!(refused, Err(StdinError::Marks { .. })));
+        }
+    }
+
+    #[test]
+    fn a_reader_that_goes_away_is_an_error_to_everyone_who_writes() {
+        let queue = InputQueue::new();
+        queue.push(Bytes::from(vec![0; HIGH + 1])).unwrap();
+        assert!(!ready(&queue));
+        queue.close(Some(libc::EPIPE));
+        assert!(matches!(
+            queue.poll_ready(false, Waker::noop()),
+            Poll::Ready(Err(StdinError::Unread(_)))
+        ));
+        assert!(matches!(queue.push(Bytes::from_static(b"x")), Err(StdinError::Unread(_))));
+    }
+}

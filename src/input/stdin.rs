@@ -1,0 +1,143 @@
+//! `ChildStdin`: the writer's side of a child's standard input.
+
+use std::{future::poll_fn, io, sync::Arc};
+
+use bytes::Bytes;
+use futures_core::Stream;
+
+use super::InputQueue;
+use crate::{
+    ChildId,
+    read_loop::{LoopCommand, LoopLink},
+};
+
+/// Bytes could not be written to a child.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StdinError {
+    /// The input was ended before, by [`ChildStdin::write_eof`] or [`ChildStdin::abort`].
+    #[error("the child's standard input was ended before")]
+    Ended,
+    /// The child does not read it any more: it has ended or closed it (`EPIPE`).
+    #[error("the child does not read its standard input any more: {0}")]
+    Unread(#[source] io::Error),
+    /// Water marks that make no sense.
+    #[error("the low water mark {low} is above the high one {high}, or that is 0")]
+    Marks {
+        /// The low mark.
+        low: usize,
+        /// The high mark.
+        high: usize,
+    },
+}
+
+/// Writes to a child's standard input ([`Stdin::Piped`](crate::Stdin::Piped)). The read loop does
+/// the writing, so no writer and no child can block anything; a child that goes away is an error to
+/// the writer, never a signal.
+///
+/// The semantics of asyncio's write transport: [`write`](ChildStdin::write) never waits,
+/// [`ready`](ChildStdin::ready) waits while more than the high water mark is queued, until no more
+/// than the low one is (64 KiB and 16 KiB; [`set_water_marks`](ChildStdin::set_water_marks)).
+///
+/// ```
+/// # use std::time::Duration;
+/// # use actix_process::{Command, Policy, Stdin};
+/// # actix::System::new().block_on(async {
+/// # let policy = Policy::start()?;
+/// let child = policy.spawn(Command::new("wc").arg("-l").stdin(Stdin::Piped)).await?;
+/// let stdin = child.stdin().expect("it was asked for");
+/// for line in ["one\n", "two\n"] {
+///     stdin.write(line)?;
+///     stdin.ready().await?;
+/// }
+/// stdin.write_eof()?;
+/// assert_eq!(child.output().await?.stdout.trim_ascii(), b"2");
+/// # policy.shutdown(Duration::ZERO).await;
+/// # Ok::<_, Box<dyn std::error::Error>>(()) }).unwrap();
+/// ```
+#[derive(Clone, Debug)]
+pub struct ChildStdin {
+    child: ChildId,
+    queue: Arc<InputQueue>,
+    link: Arc<LoopLink>,
+}
+
+impl ChildStdin {
+    pub(crate) fn new(child: ChildId, queue: Arc<InputQueue>, link: Arc<LoopLink>) -> Self {
+        ChildStdin { child, queue, link }
+    }
+
+    /// Queues bytes, whole and in the order of the calls. Never waits: see
+    /// [`ready`](ChildStdin::ready).
+    ///
+    /// # Errors
+    ///
+    /// [`StdinError::Ended`] after the end, [`StdinError::Unread`] once the child reads no more.
+    pub fn write(&self, bytes: impl Into<Bytes>) -> Result<(), StdinError> {
+        self.queue.push(bytes.into())?;
+        self.tell();
+        Ok(())
+    }
+
+    /// Waits until writing more is welcome.
+    ///
+    /// # Errors
+    ///
+    /// [`StdinError::Unread`] once the child reads no more.
+    pub async fn ready(&self) -> Result<(), StdinError> {
+        poll_fn(|context| self.queue.poll_ready(false, context.waker())).await
+    }
+
+    /// Waits until all that was written is in the child's pipe.
+    ///
+    /// # Errors
+    ///
+    /// As [`ready`](ChildStdin::ready).
+    pub async fn flush(&self) -> Result<(), StdinError> {
+        poll_fn(|context| self.queue.poll_ready(true, context.waker())).await
+    }
+
+    /// Writes a whole stream of bytes, at the child's pace, without ending the input.
+    ///
+    /// # Errors
+    ///
+    /// As [`write`](ChildStdin::write).
+    pub async fn write_stream(&self, source: impl Stream<Item = Bytes>) -> Result<(), StdinError> {
+        let mut source = std::pin::pin!(source);
+        while let Some(bytes) = poll_fn(|context| source.as_mut().poll_next(context)).await {
+            self.write(bytes)?;
+            self.ready().await?;
+        }
+        Ok(())
+    }
+
+    /// Ends the input after what is queued: the child then reads end of file.
+    ///
+    /// # Errors
+    ///
+    /// As [`write`](ChildStdin::write).
+    pub fn write_eof(&self) -> Result<(), StdinError> {
+        self.queue.end()?;
+        self.tell();
+        Ok(())
+    }
+
+    /// Ends the input at once and forgets what is queued.
+    pub fn abort(&self) {
+        self.queue.abort();
+        self.tell();
+    }
+
+    /// Sets the water marks, in bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`StdinError::Marks`] where the low one is above the high one, or the high one is 0.
+    pub fn set_water_marks(&self, low: usize, high: usize) -> Result<(), StdinError> {
+        self.queue.set_marks(low, high)
+    }
+
+    fn tell(&self) {
+        self.link.push(LoopCommand::Input(self.child));
+    }
+}

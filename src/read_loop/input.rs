@@ -1,0 +1,68 @@
+//! What goes to the children: their input, and whether they are read.
+
+use super::core::Core;
+use crate::{
+    ChildId, Stream,
+    input::Step,
+    pipes::{Observed, PipeKind},
+};
+
+impl Core {
+    /// Gives the driver the next buffer of a child's input, or closes that at its end.
+    pub(super) fn feed(&mut self, child: ChildId) {
+        let Some(entry) = self.children.get_mut(&child) else { return };
+        let (Some(token), Some(input)) = (entry.input, &entry.cell.input) else { return };
+        match input.step() {
+            Step::Close => self.end_input(child, None),
+            Step::Write(_) if entry.writing => {}
+            Step::Write(bytes) => {
+                entry.writing = true;
+                self.driver.write(token, bytes);
+            }
+            Step::Wait => {}
+        }
+    }
+
+    /// The driver has done something with a buffer.
+    pub(super) fn fed(&mut self, child: ChildId, what: Observed) {
+        let Some(entry) = self.children.get_mut(&child) else { return };
+        entry.writing = false;
+        match what {
+            Observed::Written(len) => {
+                if let Some(input) = &entry.cell.input {
+                    input.written(len);
+                }
+                self.feed(child);
+            }
+            Observed::Failed(error) => {
+                entry.input = None;
+                self.end_input(child, error.raw_os_error());
+            }
+            Observed::Bytes(_) | Observed::End => {}
+        }
+    }
+
+    /// Closes the input and tells its writers why.
+    pub(super) fn end_input(&mut self, child: ChildId, errno: Option<i32>) {
+        let Some(entry) = self.children.get_mut(&child) else { return };
+        if let Some(token) = entry.input.take() {
+            self.driver.remove_writer(token);
+        }
+        if let Some(input) = &entry.cell.input {
+            input.close(errno);
+        }
+    }
+
+    /// Pauses or resumes the reading of a stream.
+    pub(super) fn reading(&mut self, child: ChildId, stream: Stream, paused: bool) {
+        let entry = self.children.get_mut(&child);
+        let Some(token) = entry.and_then(|entry| *entry.pipe(PipeKind::Output(stream))) else {
+            return;
+        };
+        if paused {
+            self.driver.pause(token);
+        } else {
+            self.driver.resume(token);
+        }
+    }
+}

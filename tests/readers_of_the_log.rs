@@ -1,0 +1,151 @@
+//! Readers: history, then live; from any place; as streams, iterators, lines.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, unreachable_pub)]
+
+mod support;
+
+use std::{thread, time::Duration};
+
+use actix_process::{
+    Batch, Command, Fact, LineEnd, Policy, Seq, Start, Stream, Subscribe, WaitForLineError,
+};
+use futures::StreamExt;
+use support::{recorder, run, run_with_policy, within};
+
+fn numbers(batch: &Batch) -> Vec<u64> {
+    batch.entries().map(|entry| entry.seq.get()).collect()
+}
+
+#[test]
+fn a_late_reader_gets_history_then_live_without_a_hole_or_a_repeat() {
+    run_with_policy(async |policy| {
+        let mut early = policy.log(Start::Beginning);
+        let mut all = Vec::new();
+        for round in 0..20 {
+            let line = "for i in 1 2 3 4 5; do echo $i; done";
+            let child = policy.spawn(Command::shell(line)).await.unwrap();
+            within(child.wait()).await.unwrap();
+            while let Some(batch) = early.try_next() {
+                all.extend(numbers(&batch));
+            }
+            assert!(all.iter().copied().eq(0..all.len() as u64));
+            // From the beginning, from the middle of what is there, from the end, and past it.
+            let end = all.len() as u64;
+            for from in [0, round, end / 2, end.saturating_sub(1), end] {
+                let mut late = policy.log(Start::At(Seq::from(from)));
+                let mut seen = Vec::new();
+                while let Some(batch) = late.try_next() {
+                    assert!(batch.gap().is_none());
+                    seen.extend(numbers(&batch));
+                }
+                assert!(seen.iter().copied().take((end - from) as usize).eq(from..end), "{from}");
+            }
+        }
+    });
+}
+
+#[test]
+fn what_is_gone_is_told_as_a_gap_that_counts_it() {
+    run(async || {
+        let policy = Policy::builder().log_bound(256 * 1024).start().unwrap();
+        for _ in 0..20 {
+            let child = policy.spawn(Command::shell("head -c 100000 /dev/zero")).await.unwrap();
+            within(child.wait()).await.unwrap();
+        }
+        for start in [Start::Beginning, Start::At(Seq::from(7))] {
+            let mut reader = policy.log(start).lossy();
+            let first = within(reader.next()).await.unwrap();
+            let gap = first.gap().expect("most of it is gone");
+            let (mut bytes, mut entries) = (gap.bytes, gap.last.get() - gap.first.get() + 1);
+            assert_eq!(gap.chunks + gap.facts, entries);
+            entries += gap.first.get();
+            let mut next = Some(first);
+            while let Some(batch) = next {
+                for entry in batch.entries() {
+                    assert_eq!(entry.seq.get(), entries);
+                    entries += 1;
+                    if let Fact::Chunk(chunk) = &entry.fact {
+                        bytes += chunk.bytes.len() as u64;
+                    }
+                }
+                next = reader.try_next();
+            }
+            if gap.first.get() == 0 {
+                assert_eq!(bytes, 2_000_000);
+            }
+            assert!(gap.first.get() <= 7);
+        }
+        policy.shutdown(Duration::ZERO).await;
+    });
+}
+
+#[test]
+fn a_subscription_can_start_at_any_entry() {
+    run_with_policy(async |policy| {
+        let child = policy.spawn(Command::shell("echo one; echo two")).await.unwrap();
+        let exit = within(child.wait()).await.unwrap();
+        let (recorder, record) = recorder::start();
+        let subscribe = Subscribe::output(recorder.recipient()).from(Start::At(exit.seq));
+        policy.subscribe(subscribe).await.unwrap();
+        record.until(|record| !record.entries().is_empty()).await;
+        assert_eq!(record.entries()[0].seq, exit.seq);
+    });
+}
+
+#[test]
+fn a_reader_is_a_stream_and_a_blocking_iterator() {
+    run(async || {
+        let policy = Policy::start().unwrap();
+        let stream = policy.log(Start::Beginning);
+        let iterator = policy.log(Start::Beginning);
+        let mut text = Vec::new();
+        let writer = policy.log(Start::Beginning);
+        let blocked =
+            thread::spawn(move || iterator.blocking().flat_map(|it| numbers(&it)).count());
+        let written = thread::spawn(move || {
+            writer.write_lines(&mut text).unwrap();
+            String::from_utf8(text).unwrap()
+        });
+        let child = policy.spawn(Command::shell("echo out; echo err >&2; printf tail; exit 5"));
+        let child = child.await.unwrap();
+        within(child.wait()).await.unwrap();
+        policy.shutdown(Duration::ZERO).await;
+        let streamed: Vec<u64> =
+            within(stream.flat_map(|it| futures::stream::iter(numbers(&it))).collect()).await;
+        assert_eq!(blocked.join().unwrap(), streamed.len());
+        let text = written.join().unwrap();
+        let id = child.id();
+        for line in [
+            format!("{id} | out\n"),
+            format!("{id} ! err\n"),
+            format!("{id} | tail\n{id} = exit code 5\n"),
+        ] {
+            assert!(text.contains(&line), "{text}");
+        }
+    });
+}
+
+#[test]
+fn a_line_is_waited_for_in_history_and_live() {
+    run_with_policy(async |policy| {
+        let line = "echo early; echo port 4711 >&2; sleep 0.1; echo late; printf tail; sleep 0.1";
+        let child = policy.spawn(Command::shell(line)).await.unwrap();
+        let found = child.wait_for_line("^port [0-9]+$", support::DEADLINE).await.unwrap();
+        assert_eq!((found.stream, &found.line.bytes[..]), (Stream::Stderr, &b"port 4711"[..]));
+        let early = child.wait_for_line("early", support::DEADLINE).await.unwrap();
+        assert_eq!(early.stream, Stream::Stdout);
+        child.wait_for_line("late", support::DEADLINE).await.unwrap();
+        let tail = child.wait_for_line("tail", support::DEADLINE).await.unwrap();
+        assert_eq!(tail.line.end, LineEnd::Unterminated);
+        let never = child.wait_for_line("never", support::DEADLINE).await;
+        assert!(matches!(never, Err(WaitForLineError::Ended(_))), "{never:?}");
+        let invalid = child.wait_for_line("(", support::DEADLINE).await.unwrap_err();
+        assert!(matches!(&invalid, WaitForLineError::Pattern { pattern, .. } if pattern == "("));
+        let lines = child.last_lines(2);
+        let text: Vec<_> = lines.iter().map(|line| &line.line.bytes[..]).collect();
+        assert_eq!(text, [&b"late"[..], b"tail"]);
+        let silent = policy.spawn(Command::new("sleep").arg("1000")).await.unwrap();
+        let late = silent.wait_for_line("x", Duration::from_millis(20)).await;
+        assert!(matches!(late, Err(WaitForLineError::Deadline(_))));
+        assert!(silent.last_lines(3).is_empty());
+    });
+}
