@@ -70,7 +70,7 @@ mod supervise;
 mod sys;
 mod waiting;
 
-pub use child::{Child, CollectedOutput, WaitForLineError};
+pub use child::{Child, CollectedOutput, DecodeError, WaitForLineError};
 pub use child_watcher::{
     ChildWatcher, ExitHandler, FastWatcher, MultiLoopWatcher, PidfdWatcher, Registering,
     SafeWatcher, ThreadedWatcher, WatchError, WatchedExit,
@@ -85,7 +85,7 @@ pub use ids::{ChildId, Seq, SubscriptionId, Turn};
 pub use input::{ChildStdin, StdinError};
 pub use log::{
     Batch, ChildExited, ChildLine, ChildLines, Chunk, Entry, Exit, Fact, Gap, Line, LineEnd, Lines,
-    LogReader, Start, Stream,
+    LogReader, RegistrationOrder, Start, Stream,
 };
 pub use nix::sys::signal::Signal as UnixSignal;
 pub use pipes::Driver;

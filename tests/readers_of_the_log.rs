@@ -6,7 +6,8 @@ mod support;
 use std::{thread, time::Duration};
 
 use actix_process::{
-    Batch, Command, Fact, LineEnd, Policy, Seq, Start, Stream, Subscribe, WaitForLineError,
+    Batch, Command, Fact, LineEnd, Policy, RegistrationOrder, Seq, Start, Stream, Subscribe,
+    WaitForLineError,
 };
 use futures::StreamExt;
 use support::{recorder, run, run_with_policy, within};
@@ -147,5 +148,72 @@ fn a_line_is_waited_for_in_history_and_live() {
         let late = silent.wait_for_line("x", Duration::from_millis(20)).await;
         assert!(matches!(late, Err(WaitForLineError::Deadline(_))));
         assert!(silent.last_lines(3).is_empty());
+    });
+}
+
+#[test]
+fn a_stream_is_decoded_from_its_first_byte_to_its_end() {
+    run_with_policy(async |policy| {
+        for round in 0..20 {
+            let line = "printf '3:abc'; sleep 0.01; printf '5:de'; sleep 0.01; printf 'fgh1:'";
+            let child = policy.spawn(Command::shell(line)).await.unwrap();
+            if round % 2 == 0 {
+                within(child.wait()).await.unwrap();
+            }
+            let frames: Vec<_> = within(child.decode(Stream::Stdout, Netstring).collect()).await;
+            let frames: Vec<_> = frames.into_iter().map(|frame| frame.map_err(drop)).collect();
+            assert_eq!(frames, [Ok("abc".into()), Ok("defgh".into()), Err(())]);
+        }
+    });
+}
+
+/// `LENGTH:BYTES`, with one digit of length.
+struct Netstring;
+
+impl tokio_util::codec::Decoder for Netstring {
+    type Item = String;
+    type Error = std::io::Error;
+
+    fn decode(&mut self, bytes: &mut bytes::BytesMut) -> Result<Option<String>, Self::Error> {
+        let [digit, b':', rest @ ..] = &bytes[..] else { return Ok(None) };
+        let len = usize::from(digit - b'0');
+        if rest.len() < len {
+            return Ok(None);
+        }
+        let frame = bytes.split_to(len + 2).split_off(2);
+        Ok(Some(String::from_utf8(frame.to_vec()).unwrap()))
+    }
+}
+
+#[test]
+fn registration_order_is_the_same_whatever_the_children_do() {
+    run_with_policy(async |policy| {
+        let mut expected = None;
+        for _ in 0..50 {
+            let mut log = policy.log(Start::Now);
+            let mut children = Vec::new();
+            for number in 0..4 {
+                let line =
+                    format!("for i in 1 2 3 4 5 6; do echo {number}.$i; done; exit {number}");
+                children.push(policy.spawn(Command::shell(line)).await.unwrap());
+            }
+            let mut order = RegistrationOrder::default();
+            let mut bytes = Vec::new();
+            let mut exits = 0;
+            while exits < children.len() {
+                let batch = within(log.next()).await.unwrap();
+                for entry in batch.entries() {
+                    order.push(entry, |entry| match entry.fact {
+                        Fact::Chunk(chunk) => bytes.extend_from_slice(&chunk.bytes),
+                        Fact::Exited(exit) => {
+                            exits += 1;
+                            bytes.extend(format!("= {}\n", exit.status).bytes());
+                        }
+                        Fact::Spawned { .. } | Fact::Closed => {}
+                    });
+                }
+            }
+            assert_eq!(expected.get_or_insert_with(|| bytes.clone()), &bytes);
+        }
     });
 }

@@ -4,6 +4,7 @@
 //! exit line comes after all that it wrote. The first non-zero status is the exit code.
 
 mod options;
+mod paint;
 mod printer;
 
 use std::{process::ExitCode, time::Duration};

@@ -2,18 +2,15 @@
 
 use std::{
     collections::HashMap,
-    io::{self, IsTerminal, Write},
+    io::{self, Write},
     time::Instant,
 };
 
 use actix::prelude::*;
-use actix_process::{
-    ChildExited, ChildId, ChildLines, Entry, Fact, OutputBatch, SpawnError, Stream,
-};
+use actix_process::{ChildId, ChildLines, Entry, Fact, OutputBatch, SpawnError, Stream};
 use tokio::sync::oneshot;
 
-/// Foreground colours that show on light and dark.
-const COLOURS: [u8; 6] = [36, 32, 33, 35, 34, 31];
+use super::paint::{COLOURS, Paint, ending, is_coloured};
 
 /// A command runs as this child.
 #[derive(Message)]
@@ -41,6 +38,12 @@ struct Running {
     name: String,
     colour: u8,
     lines: ChildLines,
+}
+
+impl Running {
+    fn paint(&self, colour: bool) -> Paint {
+        Paint { name: self.name.clone(), colour: colour.then_some(self.colour) }
+    }
 }
 
 /// Prints. The first non-zero status goes to `done` when every command has ended.
@@ -72,7 +75,7 @@ impl Printer {
             failed: 0,
             first_failure: 0,
             begin: Instant::now(),
-            colour: io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
+            colour: is_coloured(),
             done: Some(done),
         }
     }
@@ -82,7 +85,7 @@ impl Printer {
             self.early.entry(entry.child).or_default().push(entry.clone());
             return Ok(());
         };
-        let (paint, mut lines) = (Paint::of(running, self.colour), Vec::new());
+        let (paint, mut lines) = (running.paint(self.colour), Vec::new());
         running.lines.push(&entry.fact, |line| lines.push(line));
         for line in lines {
             let mark = if line.stream == Stream::Stderr { '!' } else { '|' };
@@ -121,39 +124,6 @@ impl Printer {
         if print(self, &mut out).and_then(|()| out.flush()).is_err() {
             self.tell(1);
         }
-    }
-}
-
-/// An exit in words.
-fn ending(exit: &ChildExited) -> String {
-    format!(
-        "{}, wall {:.3} s, CPU {:.3} s, peak {:.1} MiB",
-        exit.status,
-        exit.wall_time.as_secs_f64(),
-        exit.usage.cpu_time().as_secs_f64(),
-        exit.usage.peak_memory_kib as f64 / 1024.0,
-    )
-}
-
-/// A child's prefix and its colour.
-struct Paint {
-    name: String,
-    colour: Option<u8>,
-}
-
-impl Paint {
-    fn of(running: &Running, colour: bool) -> Self {
-        Paint { name: running.name.clone(), colour: colour.then_some(running.colour) }
-    }
-
-    fn line(&self, out: &mut (impl Write + ?Sized), mark: char, text: &[u8]) -> io::Result<()> {
-        let (start, end) = match self.colour {
-            Some(colour) => (format!("\x1b[{colour}m"), "\x1b[0m"),
-            None => (String::new(), ""),
-        };
-        write!(out, "{start}{} {mark}{end} ", self.name)?;
-        out.write_all(text)?;
-        out.write_all(b"\n")
     }
 }
 

@@ -2,11 +2,13 @@
 
 mod cell;
 mod collect;
+mod decode;
 mod handle;
 mod lines;
 
 pub(crate) use cell::ChildCell;
 pub use collect::CollectedOutput;
 pub(crate) use collect::Collector;
+pub use decode::DecodeError;
 pub use handle::Child;
 pub use lines::WaitForLineError;

@@ -7,6 +7,7 @@ mod gather;
 mod lines;
 mod merged;
 mod reader;
+mod registration;
 mod slab;
 mod totals;
 
@@ -16,6 +17,7 @@ pub use entry::{ChildExited, Chunk, Entry, Exit, Fact, Gap, Stream};
 pub use lines::{Line, LineEnd, Lines};
 pub use merged::Start;
 pub use reader::LogReader;
+pub use registration::RegistrationOrder;
 
 pub(crate) use batch::TurnEntries;
 pub(crate) use gather::Gather;

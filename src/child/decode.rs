@@ -1,0 +1,92 @@
+//! A child's stream through a `tokio_util` decoder.
+
+use std::{io, sync::Arc};
+
+use bytes::BytesMut;
+use futures_core::Stream as AsyncStream;
+use tokio_util::codec::Decoder;
+
+use super::Child;
+use crate::log::{Fact, LogReader, Start, Stream};
+
+/// What could not be decoded.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecodeError<E> {
+    /// The decoder's own error; the stream of frames ends with it.
+    #[error("a frame cannot be decoded: {0}")]
+    Frame(#[source] E),
+    /// The child's beginning was no longer in the log when the decoding began.
+    #[error("the child's first bytes are no longer in the log")]
+    Gone,
+}
+
+impl Child {
+    /// One of the child's streams as the frames that a decoder makes of it, from the first byte on.
+    /// It ends when the pipe is closed by everyone, or with the policy; no byte is lost meanwhile,
+    /// so read on or drop it.
+    ///
+    /// Ask before the child has written more than the log holds: what is gone by then is
+    /// [`DecodeError::Gone`].
+    pub fn decode<D>(
+        &self,
+        stream: Stream,
+        decoder: D,
+    ) -> impl AsyncStream<Item = Result<D::Item, DecodeError<D::Error>>> + use<D>
+    where
+        D: Decoder<Error: From<io::Error>>,
+    {
+        let id = self.id();
+        let state = Decoding {
+            reader: LogReader::open(Arc::clone(&self.link), Start::Beginning),
+            decoder,
+            bytes: BytesMut::new(),
+            gone: false,
+            ended: false,
+        };
+        futures_util::stream::unfold(Some(state), move |state| async move {
+            let mut state = state?;
+            loop {
+                let frame = if state.ended {
+                    state.decoder.decode_eof(&mut state.bytes)
+                } else {
+                    state.decoder.decode(&mut state.bytes)
+                };
+                match frame {
+                    Ok(Some(frame)) => return Some((Ok(frame), Some(state))),
+                    Ok(None) if state.ended => return None,
+                    Ok(None) => {}
+                    Err(error) => return Some((Err(DecodeError::Frame(error)), None)),
+                }
+                let Some(batch) = state.reader.next().await else {
+                    state.ended = true;
+                    continue;
+                };
+                // A gap before the child's spawn is not about the child.
+                state.gone |= batch.gap().is_some();
+                for entry in batch.entries().filter(|entry| entry.child == id) {
+                    match &entry.fact {
+                        Fact::Spawned { .. } => state.gone = false,
+                        Fact::Chunk(_) | Fact::Exited(_) | Fact::Closed if state.gone => {
+                            return Some((Err(DecodeError::Gone), None));
+                        }
+                        Fact::Chunk(chunk) if chunk.stream == stream => {
+                            state.bytes.extend_from_slice(&chunk.bytes);
+                        }
+                        Fact::Closed => state.ended = true,
+                        Fact::Chunk(_) | Fact::Exited(_) => {}
+                    }
+                }
+            }
+        })
+    }
+}
+
+struct Decoding<D> {
+    reader: LogReader,
+    decoder: D,
+    bytes: BytesMut,
+    /// The log has dropped what was before the first entry that it still holds of this child.
+    gone: bool,
+    ended: bool,
+}

@@ -1,0 +1,164 @@
+//! `RegistrationOrder`: each child's output whole, in the order of the spawns.
+
+use std::collections::{HashMap, VecDeque};
+
+use super::{Entry, Fact};
+use crate::ChildId;
+
+/// Turns arrival order into registration order, as `--keep-order` and output-sync tools do: the
+/// first child's entries come live, those of the later ones when everyone before them has exited.
+///
+/// Of children that are deterministic themselves, and that are spawned one after the other, the
+/// bytes come out the same from run to run, however their writes meet. What cannot be known stays
+/// unknown: the order between two pipes of one child (let it send both down one,
+/// [`ErrorOutput::WithStdout`](crate::ErrorOutput::WithStdout)), and when a descendant that outlives
+/// its child writes: those bytes come when they come.
+///
+/// It holds what the later children have written so far, in memory, as shared slices.
+///
+/// ```no_run
+/// # use actix_process::{PolicyHandle, RegistrationOrder, Start};
+/// # async fn example(policy: PolicyHandle) {
+/// let mut order = RegistrationOrder::default();
+/// let mut log = policy.log(Start::Beginning);
+/// while let Some(batch) = log.next().await {
+///     for entry in batch.entries() {
+///         order.push(entry, |entry| println!("{entry:?}"));
+///     }
+/// }
+/// # }
+/// ```
+#[derive(Debug, Default)]
+pub struct RegistrationOrder {
+    /// The children that have not had their turn, the first one live.
+    waiting: VecDeque<ChildId>,
+    held: HashMap<ChildId, Held>,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    entries: Vec<Entry>,
+    exited: bool,
+}
+
+impl RegistrationOrder {
+    /// Takes the next entry and gives those whose turn it is to `each`.
+    pub fn push(&mut self, entry: &Entry, mut each: impl FnMut(Entry)) {
+        let child = entry.child;
+        if matches!(entry.fact, Fact::Spawned { .. }) {
+            self.waiting.push_back(child);
+            self.held.insert(child, Held::default());
+        }
+        let Some(held) = self.held.get_mut(&child) else {
+            // Its turn is over, or its start was before the reader's.
+            each(entry.clone());
+            return;
+        };
+        held.exited |= matches!(entry.fact, Fact::Exited(_));
+        if self.waiting.front() == Some(&child) {
+            each(entry.clone());
+        } else {
+            held.entries.push(entry.clone());
+        }
+        while let Some(first) = self.waiting.front() {
+            if self.held.get(first).is_some_and(|held| !held.exited) {
+                break;
+            }
+            if let Some(done) = self.waiting.pop_front() {
+                self.held.remove(&done);
+            }
+            if let Some(next) = self.waiting.front().and_then(|next| self.held.get_mut(next)) {
+                next.entries.drain(..).for_each(&mut each);
+            }
+        }
+    }
+
+    /// Gives what is held for the children that have not exited, in order: for the log's end.
+    pub fn finish(mut self, mut each: impl FnMut(Entry)) {
+        while let Some(next) = self.waiting.pop_front() {
+            if let Some(held) = self.held.remove(&next) {
+                held.entries.into_iter().for_each(&mut each);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod properties {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        ExitStatus, ResourceUsage, Seq, Stream, Turn,
+        log::{Chunk, Exit},
+    };
+
+    /// The facts of one child: its spawn, so many chunks, its exit.
+    fn facts(child: u64, chunks: u8) -> VecDeque<Fact> {
+        let program: Arc<str> = "child".into();
+        let spawned = Fact::Spawned { pid: 1, program: Arc::clone(&program) };
+        let chunk = |number: u8| Chunk {
+            stream: Stream::Stdout,
+            bytes: vec![number].into(),
+            after_exit: false,
+        };
+        let exit = Exit {
+            child: ChildId(child),
+            pid: 1,
+            program,
+            status: ExitStatus::Code(0),
+            usage: ResourceUsage::default(),
+            wall_time: std::time::Duration::ZERO,
+            output_bytes: 0,
+            last_seq: Seq(0),
+            seq: Seq(0),
+        };
+        let mut facts = VecDeque::from([spawned]);
+        facts.extend((0..chunks).map(|number| Fact::Chunk(chunk(number))));
+        facts.push_back(Fact::Exited(exit.into()));
+        facts
+    }
+
+    proptest! {
+        #[test]
+        fn any_interleaving_comes_out_as_each_child_whole(
+            chunks in proptest::collection::vec(0_u8..5, 1..6),
+            choices in proptest::collection::vec(0_usize..6, 60),
+        ) {
+            let mut children: Vec<_> = (0..).zip(&chunks).map(|(id, n)| facts(id, *n)).collect();
+            let expected: Vec<(u64, usize)> = (0..)
+                .zip(&children)
+                .flat_map(|(id, facts)| (0..facts.len()).map(move |fact| (id, fact)))
+                .collect();
+            // The spawns come in the order of the children; the rest in any.
+            let mut arrival: Vec<(u64, Fact)> = Vec::new();
+            for (id, facts) in (0..).zip(&mut children) {
+                arrival.extend(facts.pop_front().map(|fact| (id, fact)));
+            }
+            for choice in choices.iter().copied().chain(0..6).cycle() {
+                let count = children.len();
+                let id = choice % count;
+                arrival.extend(children[id].pop_front().map(|fact| (id as u64, fact)));
+                if children.iter().all(VecDeque::is_empty) {
+                    break;
+                }
+            }
+            let mut order = RegistrationOrder::default();
+            let mut seen = Vec::new();
+            let mut counts = vec![0; chunks.len()];
+            let mut take = |entry: Entry| {
+                let count = &mut counts[entry.child.0 as usize];
+                seen.push((entry.child.0, *count));
+                *count += 1;
+            };
+            for (seq, (child, fact)) in (0..).zip(arrival) {
+                let entry = Entry { seq: Seq(seq), turn: Turn(0), child: ChildId(child), fact };
+                order.push(&entry, &mut take);
+            }
+            order.finish(take);
+            prop_assert_eq!(seen, expected);
+        }
+    }
+}
