@@ -136,3 +136,33 @@ fn a_parent_without_standard_input_has_children_with_it() {
         assert_eq!(fed, "in");
     });
 }
+
+#[test]
+fn extra_descriptors_have_their_numbers_and_a_logged_one_its_stream() {
+    run_with_policy(async |policy| {
+        let file = std::fs::File::open("/proc/self/comm").unwrap();
+        let line = "cat <&7; echo said >&4";
+        let command = Command::shell(line).log_descriptor(4).descriptor(7, file);
+        let mut log = policy.log(actix_process::Start::Now);
+        let child = policy.spawn(command).await.unwrap();
+        let output = child.output().await.unwrap();
+        assert!(output.exit.status.success());
+        assert!(output.stdout.starts_with(b"commands_do_wha"), "the file's content");
+        let mut said = Vec::new();
+        while let Some(batch) = log.try_next() {
+            for entry in batch.entries() {
+                if let actix_process::Fact::Chunk(chunk) = &entry.fact
+                    && chunk.stream == actix_process::Stream::Extra(4)
+                {
+                    said.extend_from_slice(&chunk.bytes);
+                }
+            }
+        }
+        assert_eq!(said, b"said\n");
+        for (number, other) in [(2, 5), (-1, 5), (5, 5)] {
+            let command = Command::new("true").log_descriptor(other).log_descriptor(number);
+            let refused = policy.spawn(command).await.unwrap_err();
+            assert_eq!(refused.step, actix_process::SpawnStep::CheckCommand, "{refused}");
+        }
+    });
+}

@@ -5,7 +5,7 @@ use crate::{
     log::{ChildExited, Chunk, Entry, Fact},
 };
 
-/// All that one child wrote until its exit.
+/// All that one child wrote to its standard streams until its exit.
 #[derive(Clone, Debug)]
 pub struct CollectedOutput {
     /// Its exit.

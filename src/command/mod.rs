@@ -5,4 +5,5 @@ mod stdio;
 
 pub(crate) use program::EnvChange;
 pub use program::{Command, ProcessGroup};
+pub(crate) use stdio::Extra;
 pub use stdio::{ErrorOutput, Output, Stdin};

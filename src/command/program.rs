@@ -3,10 +3,12 @@
 use std::{
     ffi::{OsStr, OsString},
     fmt,
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
-use super::{ErrorOutput, Output, Stdin};
+use super::{ErrorOutput, Extra, Output, Stdin};
 
 /// The process group that a child runs in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -64,6 +66,7 @@ pub struct Command {
     pub(crate) stdin: Stdin,
     pub(crate) stdout: Output,
     pub(crate) stderr: ErrorOutput,
+    pub(crate) extra: Vec<(i32, Extra)>,
 }
 
 impl Command {
@@ -80,6 +83,7 @@ impl Command {
             stdin: Stdin::default(),
             stdout: Output::default(),
             stderr: ErrorOutput::default(),
+            extra: Vec::new(),
         }
     }
 
@@ -152,6 +156,23 @@ impl Command {
     /// Where the child's standard error goes: an [`Output`], or [`ErrorOutput::WithStdout`].
     pub fn stderr(mut self, stderr: impl Into<ErrorOutput>) -> Self {
         self.stderr = stderr.into();
+        self
+    }
+
+    /// Gives the child a copy of this descriptor under this number, 3 or more: a socket that it is
+    /// to listen on, say. Numbers that are given twice are refused at the spawn.
+    ///
+    /// Only where the crate's own launch works (Linux on x86-64, `clone3` allowed).
+    pub fn descriptor(mut self, number: i32, descriptor: impl Into<OwnedFd>) -> Self {
+        self.extra.push((number, Extra::Given(Arc::new(descriptor.into()))));
+        self
+    }
+
+    /// Gives the child a pipe into the merged log under this number, 3 or more: what it writes there
+    /// is [`Stream::Extra`](crate::Stream::Extra). Where it works: as
+    /// [`descriptor`](Command::descriptor).
+    pub fn log_descriptor(mut self, number: i32) -> Self {
+        self.extra.push((number, Extra::Log));
         self
     }
 }

@@ -1,5 +1,7 @@
 //! Where a child's three standard streams go.
 
+use std::{os::fd::OwnedFd, sync::Arc};
+
 use bytes::Bytes;
 
 /// What a child reads as its standard input.
@@ -27,6 +29,15 @@ pub enum Output {
     Inherit,
     /// `/dev/null`.
     Null,
+}
+
+/// What an extra descriptor of a child is.
+#[derive(Clone, Debug)]
+pub(crate) enum Extra {
+    /// A copy of this one.
+    Given(Arc<OwnedFd>),
+    /// A pipe into the merged log.
+    Log,
 }
 
 /// Where a child's standard error goes.

@@ -5,6 +5,8 @@ use std::{
     io::{self, Write},
 };
 
+use smallvec::SmallVec;
+
 use super::{Entry, Fact, Line, Lines, LogReader, Stream};
 use crate::ChildId;
 
@@ -21,15 +23,16 @@ pub struct ChildLine {
 /// before the exit, as the bytes did; what descendants write afterwards is cut on its own.
 #[derive(Clone, Debug, Default)]
 pub struct ChildLines {
-    stdout: Lines,
-    stderr: Lines,
+    /// As a stream begins.
+    fresh: Lines,
+    streams: SmallVec<[(Stream, Lines); 2]>,
 }
 
 impl ChildLines {
-    /// With other settings than the default ones, for both streams.
+    /// With other settings than the default ones, for all streams.
     #[must_use]
     pub fn new(lines: Lines) -> Self {
-        ChildLines { stdout: lines.clone(), stderr: lines }
+        ChildLines { fresh: lines, streams: SmallVec::new() }
     }
 
     /// Takes the child's next fact and gives each line that it completes to `each`.
@@ -37,11 +40,12 @@ impl ChildLines {
         match fact {
             Fact::Chunk(chunk) => {
                 let stream = chunk.stream;
-                let lines = match stream {
-                    Stream::Stdout => &mut self.stdout,
-                    Stream::Stderr => &mut self.stderr,
-                };
-                lines.push(&chunk.bytes, |line| each(ChildLine { stream, line }));
+                let known = self.streams.iter().position(|(of, _)| *of == stream);
+                let at = known.unwrap_or(self.streams.len());
+                if known.is_none() {
+                    self.streams.push((stream, self.fresh.clone()));
+                }
+                self.streams[at].1.push(&chunk.bytes, |line| each(ChildLine { stream, line }));
             }
             Fact::Exited(_) | Fact::Closed => self.finish(each),
             Fact::Spawned { .. } => {}
@@ -50,11 +54,9 @@ impl ChildLines {
 
     /// Gives the unterminated rests to `each`.
     pub fn finish(&mut self, mut each: impl FnMut(ChildLine)) {
-        for (stream, lines) in
-            [(Stream::Stdout, &mut self.stdout), (Stream::Stderr, &mut self.stderr)]
-        {
+        for (stream, lines) in &mut self.streams {
             if let Some(line) = lines.finish() {
-                each(ChildLine { stream, line });
+                each(ChildLine { stream: *stream, line });
             }
         }
     }
@@ -62,7 +64,7 @@ impl ChildLines {
 
 impl LogReader {
     /// Writes the log as text until the policy has stopped, blocking this thread: a line for each
-    /// line of output (`child#1 | text`, with `!` for standard error), for each exit (`=`), and for
+    /// line of output (`child#1 | text`, with `!` for standard error and `+` for extra descriptors), for each exit (`=`), and for
     /// each gap. Lines of different children are never mixed.
     ///
     /// # Errors
@@ -78,8 +80,9 @@ impl LogReader {
                 let mut written = Ok(());
                 children.entry(*child).or_default().push(fact, |ChildLine { stream, line }| {
                     let mark = match stream {
-                        Stream::Stdout => '|',
-                        Stream::Stderr => '!',
+                        Stream::Stdout => "|",
+                        Stream::Stderr => "!",
+                        Stream::Extra(_) => "+",
                     };
                     if written.is_ok() {
                         written = write!(out, "{child} {mark} ")

@@ -13,6 +13,9 @@ pub enum Stream {
     Stdout,
     /// Standard error.
     Stderr,
+    /// The extra descriptor that has this number in the child
+    /// ([`Command::log_descriptor`](crate::Command::log_descriptor)).
+    Extra(i32),
 }
 
 /// One entry of the merged log.

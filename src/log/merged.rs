@@ -199,18 +199,21 @@ impl MergedLog {
         let mut batch = Batch { first: Some(cursor.first), ..Batch::default() };
         let oldest = self.turns.front().map_or(self.end, Held::first);
         if cursor.next < oldest {
-            let lost = self.dropped - cursor.passed;
-            batch.gap = Some(Gap {
-                first: cursor.next,
-                last: Seq(oldest.0 - 1),
-                chunks: lost.chunks,
-                bytes: lost.bytes,
-                facts: lost.facts,
-            });
-            tracing::info!(
-                first = %cursor.next, chunks = lost.chunks, bytes = lost.bytes,
-                "gap: a reader was too slow, and the oldest entries went",
-            );
+            // Where it is to start later, nothing of what it asked for is gone.
+            if cursor.first < oldest {
+                let lost = self.dropped - cursor.passed;
+                batch.gap = Some(Gap {
+                    first: cursor.next,
+                    last: Seq(oldest.0 - 1),
+                    chunks: lost.chunks,
+                    bytes: lost.bytes,
+                    facts: lost.facts,
+                });
+                tracing::info!(
+                    first = %cursor.next, chunks = lost.chunks, bytes = lost.bytes,
+                    "gap: a reader was too slow, and the oldest entries went",
+                );
+            }
             (cursor.next, cursor.passed) = (oldest, self.dropped);
         }
         let from = self.turns.partition_point(|held| held.after() <= cursor.next);

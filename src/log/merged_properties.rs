@@ -124,8 +124,8 @@ impl Model {
             reader.gaps += gap.bytes;
             self.seen.retain(|(id, _), _| *id != reader.id);
         }
-        reader.fresh = false;
         for entry in batch.entries() {
+            reader.fresh = false;
             prop_assert_eq!(entry.seq, Seq(reader.next), "the sequence has a hole");
             reader.next += 1;
             let Fact::Chunk(chunk) = &entry.fact else { unreachable!("only chunks are appended") };

@@ -31,11 +31,11 @@ pub(super) struct Outcome {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ChildState {
     phase: Phase,
-    open: u8,
+    open: usize,
 }
 
 impl ChildState {
-    pub(super) fn new(pipes: u8) -> Self {
+    pub(super) fn new(pipes: usize) -> Self {
         ChildState { phase: Phase::Running, open: pipes }
     }
 
@@ -81,7 +81,7 @@ mod properties {
     proptest! {
         #[test]
         fn one_exit_then_one_close_whatever_the_order(
-            pipes in 0_u8..4,
+            pipes in 0_usize..4,
             events in proptest::collection::vec(event(), 0..12),
         ) {
             let mut state = ChildState::new(pipes);
@@ -96,7 +96,7 @@ mod properties {
                 closes += usize::from(outcome.closed);
                 prop_assert!(closes <= exits, "closed before the exit");
                 prop_assert_eq!(exits, usize::from(records > 0));
-                prop_assert_eq!(closes, usize::from(records > 0 && ends >= usize::from(pipes)));
+                prop_assert_eq!(closes, usize::from(records > 0 && ends >= pipes));
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use actix::Recipient;
+use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
 use super::{child_state::ChildState, deliver::Audience};
@@ -19,8 +20,8 @@ use crate::{
 pub(super) struct ChildEntry {
     pub(super) cell: Arc<ChildCell>,
     pub(super) state: ChildState,
-    pub(super) stdout: Option<PipeToken>,
-    pub(super) stderr: Option<PipeToken>,
+    /// The output pipes that are open.
+    pub(super) outputs: SmallVec<[(Stream, PipeToken); 2]>,
     pub(super) status: Option<PipeToken>,
     pub(super) input: Option<PipeToken>,
     /// The driver has a buffer of the input in hand.
@@ -39,12 +40,19 @@ pub(super) struct ChildEntry {
 
 impl ChildEntry {
     /// The pipe context of a kind, while its pipe is open.
-    pub(super) fn pipe(&mut self, kind: PipeKind) -> &mut Option<PipeToken> {
+    pub(super) fn pipe(&self, kind: PipeKind) -> Option<PipeToken> {
         match kind {
-            PipeKind::Output(Stream::Stdout) => &mut self.stdout,
-            PipeKind::Output(Stream::Stderr) => &mut self.stderr,
-            PipeKind::Status => &mut self.status,
-            PipeKind::Input => &mut self.input,
+            PipeKind::Output(stream) => {
+                let mut outputs = self.outputs.iter();
+                outputs.find(|(of, _)| *of == stream).map(|(_, token)| *token)
+            }
+            PipeKind::Status => self.status,
+            PipeKind::Input => self.input,
         }
+    }
+
+    /// The streams whose pipes are open.
+    pub(super) fn streams(&self) -> SmallVec<[Stream; 2]> {
+        self.outputs.iter().map(|(stream, _)| *stream).collect()
     }
 }

@@ -3,6 +3,7 @@
 use std::{os::fd::OwnedFd, sync::Arc};
 
 use actix::Recipient;
+use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
 use crate::{
@@ -73,8 +74,7 @@ impl LoopCommand {
 pub(crate) struct Registration {
     pub(crate) cell: Arc<ChildCell>,
     pub(crate) stdin: Option<OwnedFd>,
-    pub(crate) stdout: Option<OwnedFd>,
-    pub(crate) stderr: Option<OwnedFd>,
+    pub(crate) outputs: SmallVec<[(Stream, OwnedFd); 2]>,
     pub(crate) status: OwnedFd,
     pub(crate) exit_to: Option<Recipient<ChildExited>>,
     pub(crate) released_to: Option<Recipient<Released>>,

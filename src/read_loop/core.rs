@@ -30,6 +30,7 @@ use crate::{
     waiting::ExitRecord,
 };
 use bytes::Bytes;
+use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
 /// The place of the next entry: after the staged ones, which follow the log's.
@@ -211,19 +212,17 @@ impl Core {
     }
 
     fn register(&mut self, registration: Registration) {
-        let Registration { cell, stdin, stdout, stderr, status, exit_to, released_to, span } =
+        let Registration { cell, stdin, outputs, status, exit_to, released_to, span } =
             registration;
         let child = cell.id;
         let fact = Fact::Spawned { pid: cell.pid, program: Arc::clone(&cell.program) };
         let seq = self.stage(child, fact.clone());
         self.publisher.notice(Notice::Fact(seq, child, fact));
         span.in_scope(|| tracing::debug!("spawned"));
-        let pipes = u8::from(stdout.is_some()) + u8::from(stderr.is_some());
         let mut entry = Box::new(ChildEntry {
             cell,
-            state: ChildState::new(pipes),
-            stdout: None,
-            stderr: None,
+            state: ChildState::new(outputs.len()),
+            outputs: SmallVec::new(),
             status: None,
             input: None,
             writing: false,
@@ -237,18 +236,13 @@ impl Core {
         if let Some(recipient) = exit_to {
             entry.exits.add(None, None, recipient);
         }
-        let places = [
-            (stdout, PipeKind::Output(Stream::Stdout)),
-            (stderr, PipeKind::Output(Stream::Stderr)),
-            (Some(status), PipeKind::Status),
-        ];
-        for (pipe, kind) in places {
-            let Some(pipe) = pipe else { continue };
-            let token = self.driver.add(PipeKey { child, kind }, pipe);
-            *entry.pipe(kind) = Some(token);
+        let key = |kind| PipeKey { child, kind };
+        for (stream, pipe) in outputs {
+            let token = self.driver.add(key(PipeKind::Output(stream)), pipe);
+            entry.outputs.push((stream, token));
         }
-        let key = PipeKey { child, kind: PipeKind::Input };
-        entry.input = stdin.map(|pipe| self.driver.add_writer(key, pipe));
+        entry.status = Some(self.driver.add(key(PipeKind::Status), status));
+        entry.input = stdin.map(|pipe| self.driver.add_writer(key(PipeKind::Input), pipe));
         self.children.insert(child, entry);
     }
 
@@ -300,11 +294,11 @@ impl Core {
 
     fn ended(&mut self, child: ChildId, stream: Stream) {
         let Some(entry) = self.children.get_mut(&child) else { return };
-        *entry.pipe(PipeKind::Output(stream)) = None;
+        entry.outputs.retain(|(of, _)| *of != stream);
         let outcome = entry.state.on(Event::PipeEnded);
         if outcome.closed {
             self.closed(child);
-        } else if entry.stdout.is_none() && entry.stderr.is_none() {
+        } else if entry.outputs.is_empty() {
             self.dying = Some(Instant::now());
         }
     }
@@ -312,9 +306,7 @@ impl Core {
     /// Drains what the child's pipes hold, and then states its exit.
     fn exited(&mut self, record: ExitRecord) {
         let child = record.child;
-        for stream in [Stream::Stdout, Stream::Stderr] {
-            self.drain(child, stream);
-        }
+        self.drain_all(child);
         let Some(entry) = self.children.get_mut(&child) else { return };
         if let Some(token) = entry.status.take() {
             self.driver.remove(token);
@@ -347,16 +339,20 @@ impl Core {
         }
     }
 
-    fn drain(&mut self, child: ChildId, stream: Stream) {
-        for bytes in self.rest(child, PipeKind::Output(stream)) {
-            self.chunk(child, stream, bytes);
+    /// Takes what the child's pipes hold now.
+    fn drain_all(&mut self, child: ChildId) {
+        let streams = self.children.get(&child).map(|entry| entry.streams());
+        for stream in streams.unwrap_or_default() {
+            for bytes in self.rest(child, PipeKind::Output(stream)) {
+                self.chunk(child, stream, bytes);
+            }
         }
     }
 
     /// What a pipe holds now.
     fn rest(&mut self, child: ChildId, kind: PipeKind) -> Vec<Bytes> {
         let mut chunks = Vec::new();
-        let token = self.children.get_mut(&child).and_then(|entry| *entry.pipe(kind));
+        let token = self.children.get(&child).and_then(|entry| entry.pipe(kind));
         if let Some(pipe) = token.and_then(|token| self.driver.pipe(token))
             && let Err(error) = drain(pipe, &mut self.gather, |bytes| chunks.push(bytes))
         {
@@ -429,8 +425,7 @@ impl Core {
         }
         self.settle();
         for child in children {
-            self.drain(child, Stream::Stdout);
-            self.drain(child, Stream::Stderr);
+            self.drain_all(child);
         }
         self.append();
         self.publisher.publish();

@@ -55,8 +55,8 @@ impl Core {
 
     /// Pauses or resumes the reading of a stream.
     pub(super) fn reading(&mut self, child: ChildId, stream: Stream, paused: bool) {
-        let entry = self.children.get_mut(&child);
-        let Some(token) = entry.and_then(|entry| *entry.pipe(PipeKind::Output(stream))) else {
+        let entry = self.children.get(&child);
+        let Some(token) = entry.and_then(|entry| entry.pipe(PipeKind::Output(stream))) else {
             return;
         };
         if paused {

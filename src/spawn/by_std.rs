@@ -19,6 +19,11 @@ use crate::{SpawnStep, sys::pidfd};
 /// Starts the process, and opens its pidfd.
 pub(super) fn launch(image: &Image<'_>, ends: &ChildEnds) -> Result<Launched, Failure> {
     let descriptors = |error| (SpawnStep::ReserveDescriptors, error);
+    if !ends.extra.is_empty() {
+        // It would need a fork, and code of ours between that and the exec.
+        let error = "extra descriptors need clone3, which is refused here";
+        return Err(descriptors(io::Error::new(io::ErrorKind::Unsupported, error)));
+    }
     // Holds a place in the descriptor table for the pidfd, which can be had only afterwards.
     let reserved = io::pipe().map_err(descriptors)?;
     let mut std = prepared(image);

@@ -29,6 +29,14 @@ pub(super) fn check(command: &Command) -> io::Result<()> {
     if let Some(dir) = &command.current_dir {
         whole(dir.as_os_str(), "the working directory's name")?;
     }
+    for (place, (number, _)) in command.extra.iter().enumerate() {
+        if *number < 3 {
+            return Err(invalid("an extra descriptor's number is that of a standard stream"));
+        }
+        if command.extra[..place].iter().any(|(other, _)| other == number) {
+            return Err(invalid("two extra descriptors have the same number"));
+        }
+    }
     Ok(())
 }
 

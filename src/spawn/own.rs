@@ -79,15 +79,16 @@ impl Own {
     }
 }
 
-/// The standard streams that are not inherited, and their numbers.
-fn descriptors<'a>(null: BorrowedFd<'a>, ends: &'a ChildEnds) -> Vec<(BorrowedFd<'a>, RawFd)> {
-    let ends = [&ends.stdin, &ends.stdout, &ends.stderr].into_iter();
+/// The standard streams that are not inherited and the extra descriptors, with their numbers.
+fn descriptors<'a>(null: BorrowedFd<'a>, given: &'a ChildEnds) -> Vec<(BorrowedFd<'a>, RawFd)> {
+    let ends = [&given.stdin, &given.stdout, &given.stderr].into_iter();
+    let extra = given.extra.iter().map(|(number, end)| (end.as_fd(), *number));
     let placed = ends.zip(0..).filter_map(|(end, number)| match end {
         ChildEnd::Inherit => None,
         ChildEnd::Null => Some((null, number)),
         ChildEnd::Own(end) => Some((end.as_fd(), number)),
     });
-    placed.collect()
+    placed.chain(extra).collect()
 }
 
 fn not_created(errno: Errno) -> SpawnStep {

@@ -3,16 +3,18 @@
 use std::{
     io,
     os::fd::{AsFd, OwnedFd},
+    sync::Arc,
 };
 
-use crate::{Command, ErrorOutput, Output, SpawnStep, Stdin, sys};
+use smallvec::SmallVec;
+
+use crate::{Command, ErrorOutput, Output, SpawnStep, Stdin, Stream, command::Extra, sys};
 
 /// The parent's ends of a child's pipes.
 #[derive(Debug)]
 pub(super) struct ParentEnds {
     pub(super) stdin: Option<OwnedFd>,
-    pub(super) stdout: Option<OwnedFd>,
-    pub(super) stderr: Option<OwnedFd>,
+    pub(super) outputs: SmallVec<[(Stream, OwnedFd); 2]>,
     /// The status pipe, both ends: the write end goes to the waiter.
     pub(super) status: OwnedFd,
     pub(super) status_writer: OwnedFd,
@@ -33,6 +35,8 @@ pub(super) struct ChildEnds {
     pub(super) stdin: ChildEnd,
     pub(super) stdout: ChildEnd,
     pub(super) stderr: ChildEnd,
+    /// By their numbers.
+    pub(super) extra: Vec<(i32, Arc<OwnedFd>)>,
 }
 
 /// Makes everything, or nothing. All of it is closed on exec.
@@ -68,8 +72,23 @@ fn outputs(
         ErrorOutput::WithStdout => (None, same(&child_stdout)?),
     };
     let (status, status_writer) = sys::pipe::pair()?;
-    let child = ChildEnds { stdin, stdout: child_stdout, stderr: child_stderr };
-    Ok((ParentEnds { stdin: writer, stdout, stderr, status, status_writer }, child))
+    let mut outputs = SmallVec::new();
+    outputs.extend(stdout.map(|pipe| (Stream::Stdout, pipe)));
+    outputs.extend(stderr.map(|pipe| (Stream::Stderr, pipe)));
+    let mut extra = Vec::with_capacity(command.extra.len());
+    for (number, kind) in &command.extra {
+        let child = match kind {
+            Extra::Given(descriptor) => Arc::clone(descriptor),
+            Extra::Log => {
+                let (reader, writer) = sys::pipe::pair()?;
+                outputs.push((Stream::Extra(*number), reader));
+                Arc::new(writer)
+            }
+        };
+        extra.push((*number, child));
+    }
+    let child = ChildEnds { stdin, stdout: child_stdout, stderr: child_stderr, extra };
+    Ok((ParentEnds { stdin: writer, outputs, status, status_writer }, child))
 }
 
 /// An output's ends: `(parent's, child's)`; the parent has one where it goes to the log.

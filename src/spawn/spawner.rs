@@ -142,8 +142,7 @@ impl Spawner {
         self.link.push(LoopCommand::Register(Box::new(Registration {
             cell: Arc::clone(&cell),
             stdin: ends.stdin,
-            stdout: ends.stdout,
-            stderr: ends.stderr,
+            outputs: ends.outputs,
             status: ends.status,
             exit_to,
             released_to,

@@ -5,8 +5,9 @@
 //! the handlers (`CLONE_CLEAR_SIGHAND`, Linux 5.5), the pidfd comes with the process, so that no
 //! foreign `wait` can come between, and a failure in the child tells its step.
 
+#[cfg(target_arch = "x86_64")]
+use std::arch::asm;
 use std::{
-    arch::asm,
     ffi::{CStr, c_char, c_void},
     io,
     os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
@@ -145,10 +146,21 @@ struct CloneArguments {
     tls: u64,
 }
 
+/// Elsewhere nobody has run it, so it is refused.
+#[cfg(not(target_arch = "x86_64"))]
+unsafe fn clone3(
+    _: &CloneArguments,
+    _: unsafe extern "C" fn(*mut c_void) -> !,
+    _: *mut c_void,
+) -> i64 {
+    -i64::from(libc::ENOSYS)
+}
+
 /// # Safety
 ///
 /// `arguments` name a stack of the child's own, and CLONE_VM with CLONE_VFORK; `child` does not
 /// return; `with` is what it takes.
+#[cfg(target_arch = "x86_64")]
 unsafe fn clone3(
     arguments: &CloneArguments,
     child: unsafe extern "C" fn(*mut c_void) -> !,
