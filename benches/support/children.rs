@@ -56,6 +56,12 @@ pub fn play() {
                 left -= len;
             }
         }
+        // Reads to the end, in blocks of 64 KiB.
+        Some("swallow") => {
+            let mut block = vec![0; 64 * 1024];
+            let mut stdin = std::io::stdin().lock();
+            while std::io::Read::read(&mut stdin, &mut block).is_ok_and(|len| len > 0) {}
+        }
         // Writes the time every ten milliseconds, so often.
         Some("tick") => {
             let count: usize = words.next().and_then(|word| word.parse().ok()).unwrap_or(0);

@@ -66,10 +66,13 @@ pub fn run_with_policy(test: impl AsyncFnOnce(&PolicyHandle)) {
 /// Runs one test with the crate's own launch, and once more with the one that it falls back to.
 pub fn run_with_both_launches(test: impl AsyncFn(&PolicyHandle)) {
     for by_std in [0, usize::MAX] {
-        inject(Fault::SpawnByStd, by_std);
-        run_with_policy(async |policy| test(policy).await);
+        run_with_policy(async |policy| {
+            // Here no other test runs.
+            inject(Fault::SpawnByStd, by_std);
+            test(policy).await;
+            inject(Fault::SpawnByStd, 0);
+        });
     }
-    inject(Fault::SpawnByStd, 0);
 }
 
 /// The length of the stress tests: how many children the longest of them has.
