@@ -63,6 +63,7 @@ mod log;
 mod pipes;
 mod policy;
 mod read_loop;
+mod recording;
 mod spawn;
 mod status;
 mod subscribe;
@@ -90,6 +91,7 @@ pub use log::{
 pub use nix::sys::signal::Signal as UnixSignal;
 pub use pipes::Driver;
 pub use policy::{Policy, PolicyBuilder, PolicyHandle, Shutdown};
+pub use recording::{Replay, ReplayError};
 pub use spawn::Spawn;
 pub use status::{ExitStatus, ResourceUsage};
 pub use subscribe::{Lifecycle, OutputBatch, Subscribe, Unsubscribe};

@@ -29,7 +29,13 @@ impl Batch {
 
     /// The entries, in their order.
     pub fn entries(&self) -> impl Iterator<Item = &Entry> {
-        let entries = self.turns.iter().flat_map(|turn| turn.iter());
-        entries.filter(|entry| self.first.is_none_or(|first| entry.seq >= first))
+        self.turns().flatten()
+    }
+
+    /// The entries by the turns that found them.
+    pub(crate) fn turns(&self) -> impl Iterator<Item = impl Iterator<Item = &Entry>> {
+        let is_its = |entry: &&Entry| self.first.is_none_or(|first| entry.seq >= first);
+        let visible = self.turns.iter().filter(move |turn| turn.iter().any(|it| is_its(&it)));
+        visible.map(move |turn| turn.iter().filter(is_its))
     }
 }

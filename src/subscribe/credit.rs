@@ -97,6 +97,13 @@ impl OutputBatch {
     }
 }
 
+/// A batch that takes no credit, as from a [`Replay`](crate::Replay).
+impl From<Batch> for OutputBatch {
+    fn from(batch: Batch) -> Self {
+        OutputBatch { batch, child: None, credits: None }
+    }
+}
+
 impl Drop for OutputBatch {
     fn drop(&mut self) {
         if let Some(credits) = self.credits.take() {

@@ -1,0 +1,189 @@
+//! The bytes of a recording: a magic line, and a checked frame for each turn or gap.
+//!
+//! A frame is the length of its payload and the payload's CRC-32, four bytes each, and the payload.
+//! All numbers are little-endian. Equal logs give equal bytes.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::{Buf, BufMut, Bytes};
+
+use crate::{ChildId, Chunk, Entry, Exit, ExitStatus, Fact, Gap, ResourceUsage, Seq, Stream, Turn};
+
+pub(super) const MAGIC: &[u8] = b"actix-process recording 1\n";
+
+/// A frame's length and checksum.
+pub(super) const HEAD: usize = 8;
+
+/// No turn is longer; what says so is no frame.
+pub(super) const LONGEST: usize = 256 * 1024 * 1024;
+
+/// What a frame holds.
+#[derive(Clone, Debug)]
+pub(super) enum Frame {
+    Gap(Gap),
+    Turn(Vec<Entry>),
+}
+
+/// The whole frame.
+pub(super) fn encode(frame: &Frame) -> Vec<u8> {
+    let mut out = vec![0; HEAD];
+    match frame {
+        Frame::Gap(gap) => {
+            out.put_u8(0);
+            for number in [gap.first.0, gap.last.0, gap.chunks, gap.bytes, gap.facts] {
+                out.put_u64_le(number);
+            }
+        }
+        Frame::Turn(entries) => {
+            out.put_u8(1);
+            entries.iter().for_each(|entry| put_entry(&mut out, entry));
+        }
+    }
+    let (head, payload) = out.split_at_mut(HEAD);
+    head[..4].copy_from_slice(&u32::try_from(payload.len()).unwrap_or(u32::MAX).to_le_bytes());
+    head[4..].copy_from_slice(&crc32fast::hash(payload).to_le_bytes());
+    out
+}
+
+fn put_entry(out: &mut Vec<u8>, entry: &Entry) {
+    for number in [entry.seq.0, entry.turn.0, entry.child.0] {
+        out.put_u64_le(number);
+    }
+    match &entry.fact {
+        Fact::Spawned { pid, program } => {
+            out.put_u8(0);
+            out.put_i32_le(*pid);
+            put_bytes(out, program.as_bytes());
+        }
+        Fact::Chunk(chunk) => {
+            out.put_u8(1);
+            out.put_i32_le(match chunk.stream {
+                Stream::Stdout => 1,
+                Stream::Stderr => 2,
+                Stream::Extra(number) => number,
+            });
+            out.put_u8(u8::from(chunk.after_exit));
+            put_bytes(out, &chunk.bytes);
+        }
+        Fact::Exited(exit) => {
+            out.put_u8(2);
+            put_exit(out, exit);
+        }
+        Fact::Closed => out.put_u8(3),
+    }
+}
+
+fn put_exit(out: &mut Vec<u8>, exit: &Exit) {
+    let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+    out.put_i32_le(exit.pid);
+    put_bytes(out, exit.program.as_bytes());
+    let (kind, value) = match exit.status {
+        ExitStatus::Code(code) => (0, code),
+        ExitStatus::Signaled { signal, core_dumped: false } => (1, signal),
+        ExitStatus::Signaled { signal, core_dumped: true } => (2, signal),
+        ExitStatus::Lost => (3, 0),
+    };
+    out.put_u8(kind);
+    out.put_i32_le(value);
+    for number in [
+        nanos(exit.usage.user_time),
+        nanos(exit.usage.system_time),
+        exit.usage.peak_memory_kib,
+        nanos(exit.wall_time),
+        exit.output_bytes,
+        exit.last_seq.0,
+        exit.seq.0,
+    ] {
+        out.put_u64_le(number);
+    }
+}
+
+fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.put_u32_le(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+    out.extend_from_slice(bytes);
+}
+
+/// A payload's frame; `None` where it is none. Chunks share the payload's memory.
+pub(super) fn decode(payload: Bytes) -> Option<Frame> {
+    let mut input = payload;
+    match input.try_get_u8().ok()? {
+        0 => {
+            let mut number = || input.try_get_u64_le().ok();
+            let gap = Gap {
+                first: Seq(number()?),
+                last: Seq(number()?),
+                chunks: number()?,
+                bytes: number()?,
+                facts: number()?,
+            };
+            input.is_empty().then_some(Frame::Gap(gap))
+        }
+        1 => {
+            let mut entries: Vec<Entry> = Vec::new();
+            while !input.is_empty() {
+                let entry = take_entry(&mut input)?;
+                if entries.last().is_some_and(|last| entry.seq.0 != last.seq.0.wrapping_add(1)) {
+                    return None;
+                }
+                entries.push(entry);
+            }
+            (!entries.is_empty()).then_some(Frame::Turn(entries))
+        }
+        _ => None,
+    }
+}
+
+fn take_entry(input: &mut Bytes) -> Option<Entry> {
+    let mut number = || input.try_get_u64_le().ok();
+    let (seq, turn, child) = (Seq(number()?), Turn(number()?), ChildId(number()?));
+    let fact = match input.try_get_u8().ok()? {
+        0 => Fact::Spawned { pid: input.try_get_i32_le().ok()?, program: take_text(input)? },
+        1 => {
+            let stream = match input.try_get_i32_le().ok()? {
+                1 => Stream::Stdout,
+                2 => Stream::Stderr,
+                number @ 3.. => Stream::Extra(number),
+                _ => return None,
+            };
+            let after_exit = match input.try_get_u8().ok()? {
+                0 => false,
+                1 => true,
+                _ => return None,
+            };
+            Fact::Chunk(Chunk { stream, bytes: take_bytes(input)?, after_exit })
+        }
+        2 => Fact::Exited(take_exit(input, child)?.into()),
+        3 => Fact::Closed,
+        _ => return None,
+    };
+    Some(Entry { seq, turn, child, fact })
+}
+
+fn take_exit(input: &mut Bytes, child: ChildId) -> Option<Exit> {
+    let (pid, program) = (input.try_get_i32_le().ok()?, take_text(input)?);
+    let (kind, value) = (input.try_get_u8().ok()?, input.try_get_i32_le().ok()?);
+    let status = match kind {
+        0 => ExitStatus::Code(value),
+        1 | 2 => ExitStatus::Signaled { signal: value, core_dumped: kind == 2 },
+        3 if value == 0 => ExitStatus::Lost,
+        _ => return None,
+    };
+    let mut number = || input.try_get_u64_le().ok();
+    let usage = ResourceUsage {
+        user_time: Duration::from_nanos(number()?),
+        system_time: Duration::from_nanos(number()?),
+        peak_memory_kib: number()?,
+    };
+    let wall_time = Duration::from_nanos(number()?);
+    let (output_bytes, last_seq, seq) = (number()?, Seq(number()?), Seq(number()?));
+    Some(Exit { child, pid, program, status, usage, wall_time, output_bytes, last_seq, seq })
+}
+
+fn take_text(input: &mut Bytes) -> Option<Arc<str>> {
+    Some(std::str::from_utf8(&take_bytes(input)?).ok()?.into())
+}
+
+fn take_bytes(input: &mut Bytes) -> Option<Bytes> {
+    let len = usize::try_from(input.try_get_u32_le().ok()?).ok()?;
+    (len <= input.len()).then(|| input.split_to(len))
+}

@@ -1,0 +1,6 @@
+//! Recordings of the log: what the read loop observed, written down and fed back.
+
+mod format;
+mod replay;
+
+pub use replay::{Replay, ReplayError};

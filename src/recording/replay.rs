@@ -1,0 +1,269 @@
+//! `Replay`: a recording as the batches that a reader of the log was handed; and the recording.
+
+use std::io::{self, Read, Write};
+
+use bytes::Bytes;
+use smallvec::smallvec;
+
+use super::format::{Frame, HEAD, LONGEST, MAGIC, decode, encode};
+use crate::log::{Batch, LogReader};
+
+impl LogReader {
+    /// Records what it reads until the policy has stopped, blocking this thread. Fed back by a
+    /// [`Replay`] it gives the same gaps and entries; equal logs are recorded as equal bytes.
+    ///
+    /// # Errors
+    ///
+    /// What the writer gives.
+    pub fn record(self, mut out: impl Write) -> io::Result<()> {
+        out.write_all(MAGIC)?;
+        for batch in self.blocking() {
+            for frame in frames(&batch) {
+                out.write_all(&encode(&frame))?;
+            }
+            out.flush()?;
+        }
+        Ok(())
+    }
+}
+
+fn frames(batch: &Batch) -> impl Iterator<Item = Frame> {
+    let gap = batch.gap().map(Frame::Gap);
+    let turns = batch.turns().map(|turn| Frame::Turn(turn.cloned().collect()));
+    gap.into_iter().chain(turns)
+}
+
+/// A recording cannot be replayed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReplayError {
+    /// It does not begin as a recording does.
+    #[error("this is no recording of a merged log")]
+    NotARecording,
+    /// It ends in the middle of a frame, as after a crash; everything before was given.
+    #[error("the recording ends in the middle of an entry")]
+    Torn,
+    /// A frame is not what was written: nothing after it can be trusted.
+    #[error("the recording is damaged")]
+    Damaged,
+    /// It cannot be read.
+    #[error("the recording cannot be read: {0}")]
+    Read(#[from] io::Error),
+}
+
+/// Feeds a recording back, for tests of subscribers without a child: an iterator of batches, each
+/// one turn or one gap. An [`OutputBatch`](crate::OutputBatch) for an actor is made of each by
+/// `OutputBatch::from`.
+///
+/// ```
+/// use actix_process::{Command, Policy, Replay, Start};
+///
+/// # actix::System::new().block_on(async {
+/// let policy = Policy::start()?;
+/// let reader = policy.log(Start::Beginning);
+/// let child = policy.spawn(Command::new("echo").arg("hello")).await?;
+/// child.wait().await?;
+/// policy.shutdown(std::time::Duration::ZERO).await;
+/// let mut recording = Vec::new();
+/// reader.record(&mut recording)?;
+///
+/// for batch in Replay::open(&*recording)? {
+///     for entry in batch?.entries() {
+///         println!("{} {:?}", entry.seq, entry.fact);
+///     }
+/// }
+/// # Ok::<_, Box<dyn std::error::Error>>(()) }).unwrap();
+/// ```
+#[derive(Debug)]
+pub struct Replay<R> {
+    input: R,
+    ended: bool,
+}
+
+impl<R: Read> Replay<R> {
+    /// Opens a recording.
+    ///
+    /// # Errors
+    ///
+    /// [`ReplayError::NotARecording`], or [`ReplayError::Read`].
+    pub fn open(mut input: R) -> Result<Self, ReplayError> {
+        let mut magic = [0; MAGIC.len()];
+        match fill(&mut input, &mut magic)? {
+            len if len == MAGIC.len() && magic == MAGIC => Ok(Replay { input, ended: false }),
+            _ => Err(ReplayError::NotARecording),
+        }
+    }
+
+    fn frame(&mut self) -> Result<Option<Frame>, ReplayError> {
+        let mut head = [0; HEAD];
+        match fill(&mut self.input, &mut head)? {
+            0 => return Ok(None),
+            HEAD => {}
+            _ => return Err(ReplayError::Torn),
+        }
+        let [a, b, c, d, e, f, g, h] = head;
+        let len = u32::from_le_bytes([a, b, c, d]) as usize;
+        if len > LONGEST {
+            return Err(ReplayError::Damaged);
+        }
+        // Grows with what is there: a damaged length must not take the memory.
+        let mut payload = Vec::new();
+        let read = (&mut self.input).take(len as u64).read_to_end(&mut payload)?;
+        if read < len {
+            return Err(ReplayError::Torn);
+        }
+        if crc32fast::hash(&payload) != u32::from_le_bytes([e, f, g, h]) {
+            return Err(ReplayError::Damaged);
+        }
+        decode(Bytes::from(payload)).map(Some).ok_or(ReplayError::Damaged)
+    }
+}
+
+/// Reads until the buffer is full or the input ends; gives how much it read.
+fn fill(input: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match input.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(len) => filled += len,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+impl<R: Read> Iterator for Replay<R> {
+    type Item = Result<Batch, ReplayError>;
+
+    /// An error is the last item.
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.ended {
+            return None;
+        }
+        let frame = self.frame();
+        self.ended = !matches!(frame, Ok(Some(_)));
+        match frame.transpose()? {
+            Ok(Frame::Gap(gap)) => Some(Ok(Batch { gap: Some(gap), ..Batch::default() })),
+            Ok(Frame::Turn(entries)) => {
+                Some(Ok(Batch { turns: smallvec![entries.into()], ..Batch::default() }))
+            }
+            Err(error) => Some(Err(error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod properties {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        ChildId, Chunk, Entry, Exit, ExitStatus, Fact, Gap, ResourceUsage, Seq, Stream, Turn,
+    };
+
+    fn fact() -> impl Strategy<Value = Fact> {
+        let chunk =
+            (0_i32..6, any::<bool>(), any::<Vec<u8>>()).prop_map(|(n, after_exit, bytes)| {
+                let stream = match n {
+                    0 | 1 => Stream::Stdout,
+                    2 => Stream::Stderr,
+                    number => Stream::Extra(number),
+                };
+                Fact::Chunk(Chunk { stream, bytes: bytes.into(), after_exit })
+            });
+        let exit = (any::<[u32; 7]>(), 0..4, ".{0,9}").prop_map(|(n, kind, program)| {
+            let status = match kind {
+                0 => ExitStatus::Code(n[0] as i32),
+                1 | 2 => ExitStatus::Signaled { signal: n[0] as i32, core_dumped: kind == 2 },
+                _ => ExitStatus::Lost,
+            };
+            let time = |nanos: u32| std::time::Duration::from_nanos(nanos.into());
+            let usage = ResourceUsage {
+                user_time: time(n[1]),
+                system_time: time(n[2]),
+                peak_memory_kib: n[3].into(),
+            };
+            let (output_bytes, last_seq, seq) = (n[4].into(), Seq(n[5].into()), Seq(n[6].into()));
+            let (child, wall_time, program) = (ChildId(0), time(n[4]), program.into());
+            let pid = n[5] as i32;
+            let exit =
+                Exit { child, pid, program, status, usage, wall_time, output_bytes, last_seq, seq };
+            Fact::Exited(exit.into())
+        });
+        let spawned = (any::<i32>(), ".{0,9}")
+            .prop_map(|(pid, program)| Fact::Spawned { pid, program: program.into() });
+        prop_oneof![chunk, exit, spawned, Just(Fact::Closed)]
+    }
+
+    fn frame() -> impl Strategy<Value = Frame> {
+        let gap = any::<[u64; 5]>().prop_map(|[first, last, chunks, bytes, facts]| {
+            Frame::Gap(Gap { first: Seq(first), last: Seq(last), chunks, bytes, facts })
+        });
+        let turn = (any::<u32>(), proptest::collection::vec((fact(), 0_u64..9), 1..6)).prop_map(
+            |(first, facts)| {
+                let entries = (u64::from(first)..).zip(facts).map(|(seq, (fact, child))| Entry {
+                    seq: Seq(seq),
+                    turn: Turn(seq / 2),
+                    // An exit is told by its child.
+                    child: if let Fact::Exited(_) = fact { ChildId(0) } else { ChildId(child) },
+                    fact,
+                });
+                Frame::Turn(entries.collect())
+            },
+        );
+        prop_oneof![gap, turn]
+    }
+
+    fn recorded(list: &[Frame]) -> Vec<u8> {
+        let mut bytes = MAGIC.to_vec();
+        list.iter().for_each(|frame| bytes.extend(encode(frame)));
+        bytes
+    }
+
+    proptest! {
+        #[test]
+        fn a_replay_gives_what_was_recorded_bit_for_bit(
+            list in proptest::collection::vec(frame(), 0..6),
+        ) {
+            let recording = recorded(&list);
+            let batches: Result<Vec<_>, _> = Replay::open(&*recording).unwrap().collect();
+            let again: Vec<Frame> = batches.unwrap().iter().flat_map(frames).collect();
+            prop_assert_eq!(recorded(&again), recording);
+        }
+
+        #[test]
+        fn a_torn_recording_gives_its_whole_frames_and_says_so(
+            list in proptest::collection::vec(frame(), 1..6), cut in 0.0..1.0_f64,
+        ) {
+            let whole = recorded(&list);
+            let kept = MAGIC.len() + ((whole.len() - MAGIC.len()) as f64 * cut) as usize;
+            let items: Vec<_> = Replay::open(&whole[..kept]).unwrap().collect();
+            let good = items.iter().filter(|item| item.is_ok()).count();
+            let mut ends = list.iter().scan(MAGIC.len(), |end, frame| {
+                *end += encode(frame).len();
+                Some(*end)
+            });
+            prop_assert_eq!(good, ends.clone().filter(|end| *end <= kept).count());
+            let at_an_end = kept == MAGIC.len() || ends.any(|end| end == kept);
+            prop_assert_eq!(items.len() == good, at_an_end);
+        }
+
+        #[test]
+        fn a_damaged_recording_is_never_believed(
+            list in proptest::collection::vec(frame(), 1..4),
+            place in any::<proptest::sample::Index>(), flip in 1_u8..,
+        ) {
+            let mut recording = recorded(&list);
+            let place = MAGIC.len() + place.index(recording.len() - MAGIC.len());
+            recording[place] ^= flip;
+            prop_assert!(Replay::open(&*recording).unwrap().any(|item| item.is_err()));
+        }
+
+        #[test]
+        fn no_bytes_make_a_replay_panic(bytes: Vec<u8>) {
+            prop_assert!(Replay::open(&*bytes).is_err());
+            let _ = decode(bytes.into());
+        }
+    }
+}
