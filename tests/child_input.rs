@@ -15,6 +15,10 @@ fn fed(command: Command) -> Command {
     command.stdin(Stdin::Piped)
 }
 
+fn is_closed(entry: &actix_process::Entry) -> bool {
+    matches!(entry.fact, Fact::Closed)
+}
+
 #[test]
 fn a_hundred_megabytes_through_cat_in_both_directions_at_once() {
     run_with_policy(async |policy| {
@@ -174,7 +178,11 @@ fn an_exit_is_seen_while_a_stream_is_paused_and_comes_after_what_its_pipe_held()
                 (output.exit.status, output.stdout),
                 (ExitStatus::Code(4), b"held".to_vec())
             );
-            child.resume(Stream::Stdout);
+            // With the exit a pause is over, or nobody would ever close the pipe.
+            let mut log = policy.log(Start::At(output.exit.seq));
+            while !log.try_next().is_some_and(|it| it.entries().any(is_closed)) {
+                actix::clock::sleep(Duration::from_millis(1)).await;
+            }
         }
     });
 }

@@ -423,6 +423,41 @@ fn exits_while_detached_are_told_at_the_next_attachment() {
 }
 
 #[test]
+fn leaving_a_loop_whose_last_handle_the_watcher_has_blocks_nobody() {
+    each(async |kind, watcher| {
+        for _ in 0..20 {
+            watcher.attach_loop(Some(EventLoop::start().unwrap())).unwrap();
+            let mut watched: Vec<_> = (0..5).map(|_| watch(watcher, shell("exit 23"))).collect();
+            // Its loop may be in the middle of an exit now.
+            watcher.attach_loop(EventLoop::current()).unwrap();
+            for (_, told) in &mut watched {
+                assert_eq!(exit(told).await.status, ExitStatus::Code(23), "{kind:?}");
+            }
+        }
+    });
+}
+
+#[test]
+fn attaching_to_the_same_loop_again_from_another_thread_loses_no_exit() {
+    each(async |_, watcher| {
+        let here = EventLoop::current().unwrap();
+        let (mut child, mut told) = watch(watcher, fed("exit 24"));
+        let elsewhere = Arc::clone(watcher);
+        thread::spawn(move || {
+            for _ in 0..20 {
+                elsewhere.attach_loop(Some(here.clone())).unwrap();
+                elsewhere.attach_loop(None).unwrap();
+                elsewhere.attach_loop(Some(here.clone())).unwrap();
+            }
+        })
+        .join()
+        .unwrap();
+        drop(child.stdin.take());
+        assert_eq!(exit(&mut told).await.status, ExitStatus::Code(24));
+    });
+}
+
+#[test]
 fn a_close_drops_handlers_and_leaves_children_alive() {
     each(async |_, watcher| {
         let (mut child, mut told) = watch(watcher, fed("exit 20"));

@@ -143,3 +143,59 @@ fn a_shutdown_ends_children_whose_watcher_has_lost_its_loop() {
         watcher.close();
     });
 }
+
+#[test]
+fn panics_of_a_hosted_watcher_and_of_its_reports_lose_no_child() {
+    run(async || {
+        let watcher = Arc::new(FastWatcher::reporting(|_| panic!("injected: a report")));
+        watcher.attach_loop(EventLoop::current()).unwrap();
+        let policy = Policy::builder().child_watcher(watcher.clone()).start().unwrap();
+        for code in 0..30 {
+            // A bystander's child becomes collateral.
+            let mut bystander = std::process::Command::new("true").spawn().unwrap();
+            let child = policy.spawn(Command::shell(format!("exit {code}"))).await.unwrap();
+            assert_eq!(within(child.wait()).await.unwrap().status, ExitStatus::Code(code));
+            support::until("it is reaped", || bystander.try_wait().map_or(true, |it| it.is_some()))
+                .await;
+        }
+        policy.shutdown(Duration::ZERO).await;
+        watcher.close();
+    });
+    run(async || {
+        let policy = Policy::builder().child_watcher(Arc::new(Panics)).start().unwrap();
+        let child = policy.spawn(Command::shell("exit 3")).await.unwrap();
+        assert_eq!(within(child.wait()).await.unwrap().status, ExitStatus::Code(3));
+        policy.shutdown(Duration::ZERO).await;
+    });
+}
+
+#[derive(Debug)]
+struct Panics;
+
+impl ChildWatcher for Panics {
+    fn add_child_handler(
+        &self,
+        _: i32,
+        _: actix_process::ExitHandler,
+    ) -> Result<(), actix_process::WatchError> {
+        panic!("injected: add")
+    }
+
+    fn remove_child_handler(&self, _: i32) -> bool {
+        panic!("injected: remove")
+    }
+
+    fn attach_loop(&self, _: Option<EventLoop>) -> Result<(), actix_process::WatchError> {
+        panic!("injected: attach")
+    }
+
+    fn is_active(&self) -> bool {
+        true
+    }
+
+    fn close(&self) {}
+
+    fn registering(&self) -> actix_process::Registering {
+        panic!("injected: registering")
+    }
+}

@@ -102,6 +102,34 @@ fn several_loops_listen_and_a_second_handler_replaces_the_first() {
 }
 
 #[test]
+fn a_handler_is_told_of_no_signal_that_came_before_it() {
+    with_foreign(async || {
+        let loops = [EventLoop::current().unwrap(), EventLoop::start().unwrap()];
+        let (recipient, first) = counter();
+        loops[0].add_signal_handler(libc::SIGUSR1, recipient).unwrap();
+        raise(Signal::SIGUSR1).unwrap();
+        until("the signal is told", || first.load(SeqCst) == 1).await;
+        let (recipient, late) = counter();
+        loops[1].add_signal_handler(libc::SIGUSR1, recipient).unwrap();
+        let (recipient, replacing) = counter();
+        loops[0].add_signal_handler(libc::SIGUSR1, recipient).unwrap();
+        // The loops have come to their handlers when each has run something after it.
+        for event_loop in &loops {
+            let (ran, waited) = tokio::sync::oneshot::channel();
+            assert!(event_loop.spawn(async move {
+                actix::clock::sleep(std::time::Duration::from_millis(20)).await;
+                ran.send(()).unwrap();
+            }));
+            waited.await.unwrap();
+        }
+        assert_eq!((late.load(SeqCst), replacing.load(SeqCst)), (0, 0));
+        raise(Signal::SIGUSR1).unwrap();
+        until("both are told", || late.load(SeqCst) + replacing.load(SeqCst) == 2).await;
+        assert!(loops.iter().all(|it| it.remove_signal_handler(libc::SIGUSR1)));
+    });
+}
+
+#[test]
 fn what_cannot_be_handled_is_refused() {
     run(async || {
         let here = EventLoop::current().unwrap();

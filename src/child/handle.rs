@@ -78,7 +78,7 @@ impl Child {
 
     /// Reads no more from one of its streams until it is resumed: the child blocks once the pipe is
     /// full. What was read before still arrives, and so does the exit, after what the pipe held.
-    /// Pausing twice is pausing once. `Closed` waits until the stream is resumed.
+    /// Pausing twice is pausing once. With the exit a pause is over.
     pub fn pause(&self, stream: Stream) {
         self.link.push(LoopCommand::Reading { child: self.id(), stream, paused: true });
     }

@@ -1,9 +1,12 @@
 //! `ChildWatcher`: what a watcher of child processes is, and what can go wrong with one.
 
-use std::{fmt, io};
+use std::{
+    fmt, io,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
 use super::ExitHandler;
-use crate::EventLoop;
+use crate::{EventLoop, supervise::message_of};
 
 /// A watcher of child processes: it learns when a child of this process has ended, reaps it, and
 /// tells the child's handler, once.
@@ -86,8 +89,11 @@ impl Registering {
 
 impl Drop for Registering {
     fn drop(&mut self) {
-        if let Some(end) = self.0.take() {
-            end();
+        if let Some(end) = self.0.take()
+            && let Err(panic) = catch_unwind(AssertUnwindSafe(end))
+        {
+            let message = message_of(&*panic);
+            tracing::error!(message, "the end of a registration panicked");
         }
     }
 }

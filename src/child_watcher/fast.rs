@@ -1,8 +1,9 @@
 //! `FastWatcher`: `SIGCHLD` on the attached loop, and reaps whatever has ended.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -13,6 +14,7 @@ use super::{
 };
 use crate::{
     EventLoop,
+    supervise::message_of,
     sys::wait::{self, Which},
 };
 
@@ -40,9 +42,11 @@ struct Reaping {
 #[derive(Debug, Default)]
 struct State {
     handlers: HashMap<i32, ExitHandler>,
-    /// Reaped children without a handler, while someone registers.
-    parked: HashMap<i32, WatchedExit>,
-    registering: usize,
+    /// Reaped children without a handler, while someone registers; with the newest guard of then.
+    parked: HashMap<i32, (u64, WatchedExit)>,
+    /// The guards that are held, by number.
+    registering: BTreeSet<u64>,
+    guards: u64,
 }
 
 impl FastWatcher {
@@ -82,17 +86,27 @@ impl Reaping {
                 pid = exit.pid, status = %exit.status,
                 "a child that nobody watches was reaped: its status is lost to whoever waits for it",
             );
-            (self.collateral_to)(exit);
+            let told = catch_unwind(AssertUnwindSafe(|| (self.collateral_to)(exit)));
+            if let Err(panic) = told {
+                let message = message_of(&*panic);
+                tracing::error!(
+                    pid = exit.pid,
+                    message,
+                    "the report of a collateral exit panicked"
+                );
+            }
         }
     }
 
-    fn registered(&self) {
-        let collateral = {
+    /// A guard goes. What was parked when no guard was held that is held now is nobody's.
+    fn registered(&self, guard: u64) {
+        let collateral: Vec<_> = {
             let mut state = self.lock();
-            state.registering -= 1;
-            if state.registering == 0 { std::mem::take(&mut state.parked) } else { HashMap::new() }
+            state.registering.remove(&guard);
+            let oldest = state.registering.first().copied().unwrap_or(u64::MAX);
+            state.parked.extract_if(|_, (newest, _)| *newest < oldest).collect()
         };
-        self.report(collateral.into_values());
+        self.report(collateral.into_iter().map(|(_, (_, exit))| exit));
     }
 }
 
@@ -104,11 +118,11 @@ impl Collector for Reaping {
             let Ok(Some(ended)) = wait::reap(Which::Any) else { return };
             let exit = WatchedExit::from(ended);
             let handler = state.handlers.remove(&exit.pid);
-            let parked = handler.is_none() && state.registering > 0;
-            if parked {
-                state.parked.insert(exit.pid, exit);
-            }
+            let parked = handler.is_none() && !state.registering.is_empty();
+            let newest = state.guards;
+            let stale = parked.then(|| state.parked.insert(exit.pid, (newest, exit))).flatten();
             drop(state);
+            self.report(stale.map(|(_, exit)| exit));
             match handler {
                 Some(handler) => handler.call(exit),
                 None if parked => {}
@@ -133,25 +147,34 @@ impl Collector for Reaping {
 
 impl ChildWatcher for FastWatcher {
     fn add_child_handler(&self, pid: i32, handler: ExitHandler) -> Result<(), WatchError> {
-        let on = self.attachment.on()?;
+        let on = self.attachment.on();
         let mut state = self.reaping.lock();
-        let known = match state.parked.remove(&pid) {
-            Some(exit) => Some(exit),
-            None => match standing(pid)? {
-                Standing::Gone => Some(WatchedExit::lost(pid)),
-                Standing::Child => None,
-            },
-        };
-        let replaced = match known {
-            Some(exit) => {
+        let parked = state.parked.remove(&pid).map(|(_, exit)| exit);
+        // A child that is there is not the one that was parked under its number before.
+        let is_there = wait::peek(Which::Pid(pid)).is_ok();
+        match (parked, on) {
+            (Some(exit), on) if !is_there => {
                 drop(state);
-                handler.call_on(Some(&on), exit);
-                None
+                handler.call_on(on.as_ref().ok(), exit);
             }
-            None => state.handlers.insert(pid, handler),
-        };
-        // Its drop may run anything: after the lock.
-        drop(replaced);
+            (stale, Ok(on)) => {
+                let known = match standing(pid)? {
+                    Standing::Gone => Err((handler, WatchedExit::lost(pid))),
+                    Standing::Child => Ok(state.handlers.insert(pid, handler)),
+                };
+                drop(state);
+                // A replaced handler's drop may run anything: after the lock.
+                if let Err((handler, exit)) = known {
+                    handler.call_on(Some(&on), exit);
+                }
+                self.reaping.report(stale);
+            }
+            (stale, Err(error)) => {
+                drop(state);
+                self.reaping.report(stale);
+                return Err(error);
+            }
+        }
         Ok(())
     }
 
@@ -161,7 +184,9 @@ impl ChildWatcher for FastWatcher {
     }
 
     fn attach_loop(&self, event_loop: Option<EventLoop>) -> Result<(), WatchError> {
-        self.attachment.change(event_loop, &self.reaping, self.reaping.lock().handlers.len())
+        // On its own: the lock is not to be held while the loop before is let go of.
+        let pending = self.reaping.lock().handlers.len();
+        self.attachment.change(event_loop, &self.reaping, pending)
     }
 
     fn is_active(&self) -> bool {
@@ -175,12 +200,16 @@ impl ChildWatcher for FastWatcher {
             (std::mem::take(&mut state.handlers), std::mem::take(&mut state.parked))
         };
         drop(dropped);
-        self.reaping.report(parked.into_values());
+        self.reaping.report(parked.into_values().map(|(_, exit)| exit));
     }
 
     fn registering(&self) -> Registering {
-        self.reaping.lock().registering += 1;
+        let mut state = self.reaping.lock();
+        state.guards += 1;
+        let guard = state.guards;
+        state.registering.insert(guard);
+        drop(state);
         let reaping = Arc::clone(&self.reaping);
-        Registering::until(move || reaping.registered())
+        Registering::until(move || reaping.registered(guard))
     }
 }

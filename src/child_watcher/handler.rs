@@ -104,16 +104,27 @@ impl ExitHandler {
         }
     }
 
-    /// Tells the exit: a recipient from here, a closure on the loop, or here where there is none.
+    /// Tells the exit: a recipient from here, a closure on the loop, or here where there is none or
+    /// it has ended.
     pub fn call_on(self, event_loop: Option<&EventLoop>, exit: WatchedExit) {
         match (self.0, event_loop) {
             (Kind::Closure(run), Some(event_loop)) => {
-                let handler = ExitHandler(Kind::Closure(run));
-                if !event_loop.spawn(async move { handler.call(exit) }) {
-                    tracing::warn!(pid = exit.pid, "the event loop of an exit handler has ended");
-                }
+                let due = Due(Some((ExitHandler(Kind::Closure(run)), exit)));
+                event_loop.spawn(async move { drop(due) });
             }
             (kind, _) => ExitHandler(kind).call(exit),
+        }
+    }
+}
+
+/// A call that is due on some loop. Its drop makes it, so that it is made also where the loop ends
+/// before it comes to it.
+struct Due(Option<(ExitHandler, WatchedExit)>);
+
+impl Drop for Due {
+    fn drop(&mut self) {
+        if let Some((handler, exit)) = self.0.take() {
+            handler.call(exit);
         }
     }
 }

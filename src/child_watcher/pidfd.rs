@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    io::ErrorKind,
     os::fd::{AsFd, OwnedFd},
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
@@ -63,6 +64,19 @@ impl Watched {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Drops the handler of a child that cannot be waited for.
+    fn forget(&self, pid: i32, registration: u64) {
+        let mut state = self.lock();
+        let is_it = |entry: &Entry| entry.registration == registration;
+        let dropped = if state.children.get(&pid).is_some_and(is_it) {
+            state.children.remove(&pid)
+        } else {
+            None
+        };
+        drop(state);
+        drop(dropped);
+    }
+
     /// Reaps a child if it has ended, and tells its handler. True when there is no more to wait for.
     fn finish(&self, pid: i32, registration: u64) -> bool {
         let (entry, exit) = {
@@ -93,8 +107,11 @@ fn wait_on(
     on.spawn(async move {
         tokio::select! {
             _ = cancelled => {}
-            Err(error) = ended(watched, pid, registration, pidfd) => {
+            Err(error) = ended(&watched, pid, registration, pidfd) => {
                 tracing::error!(pid, %error, "a child cannot be waited for on this event loop");
+                if let Some(watched) = watched.upgrade() {
+                    watched.forget(pid, registration);
+                }
             }
         }
     });
@@ -102,12 +119,18 @@ fn wait_on(
 }
 
 async fn ended(
-    watched: Weak<Watched>,
+    watched: &Weak<Watched>,
     pid: i32,
     registration: u64,
     pidfd: Arc<OwnedFd>,
 ) -> std::io::Result<()> {
-    let pidfd = readiness::watch(pidfd).map_err(|(_, error)| error)?;
+    let mut registered = readiness::watch(Arc::clone(&pidfd));
+    // The task of the attachment before may not have let go of it yet.
+    while matches!(&registered, Err((_, error)) if error.kind() == ErrorKind::AlreadyExists) {
+        tokio::task::yield_now().await;
+        registered = readiness::watch(Arc::clone(&pidfd));
+    }
+    let pidfd = registered.map_err(|(_, error)| error)?;
     loop {
         let mut ready = pidfd.readable().await?;
         if watched.upgrade().is_none_or(|watched| watched.finish(pid, registration)) {
@@ -154,6 +177,12 @@ impl ChildWatcher for PidfdWatcher {
         let mut state = self.0.lock();
         if event_loop.as_ref().is_some_and(|it| state.closed || !it.is_running()) {
             return Err(WatchError::Inactive);
+        }
+        if event_loop.is_some()
+            && state.on == event_loop
+            && state.on.as_ref().is_some_and(EventLoop::is_running)
+        {
+            return Ok(());
         }
         warn_of_pending(state.children.len(), state.on.as_ref(), event_loop.as_ref());
         for (&pid, entry) in &mut state.children {

@@ -49,7 +49,9 @@ impl ChildWatcher for SafeWatcher {
     }
 
     fn attach_loop(&self, event_loop: Option<EventLoop>) -> Result<(), WatchError> {
-        self.attachment.change(event_loop, &self.asking, self.asking.handlers.lock().len())
+        // On its own: the lock is not to be held while the loop before is let go of.
+        let pending = self.asking.handlers.lock().len();
+        self.attachment.change(event_loop, &self.asking, pending)
     }
 
     fn is_active(&self) -> bool {

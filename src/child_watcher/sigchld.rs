@@ -149,6 +149,9 @@ async fn woken<C: Collector>(
             collector.collect();
         } else if !listener.in_place() || std::mem::take(&mut active) {
             collector.collect_all();
+        } else {
+            // The signal may be blocked in every thread.
+            collector.collect();
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     io,
-    os::fd::{AsFd, OwnedFd},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread::{self, JoinHandle},
 };
@@ -83,37 +83,72 @@ impl Watched {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reaps the child, which has ended, and tells its handler; unless that was removed.
-    fn finish(&self, pid: i32, registration: u64, pidfd: &OwnedFd) {
+    /// Reaps the child, which has ended, and tells its handler; unless that was removed. False where
+    /// the child cannot be reaped yet.
+    fn finish(&self, pid: i32, registration: u64, pidfd: &OwnedFd) -> bool {
         let (entry, exit) = {
             let mut state = self.lock();
             let current = state.children.get(&pid);
             if current.is_none_or(|entry| entry.registration != registration) {
-                return;
+                return true;
             }
             let reaped = wait::reap(Which::Pidfd(pidfd.as_fd()));
-            let Some(exit) = WatchedExit::of(pid, reaped) else { return };
-            let Some(entry) = state.children.remove(&pid) else { return };
+            let Some(exit) = WatchedExit::of(pid, reaped) else { return false };
+            let Some(entry) = state.children.remove(&pid) else { return true };
             (entry, exit)
         };
         let Entry { registered, mut thread, .. } = entry;
         drop(thread.handle.take());
         registered.call(exit);
+        true
+    }
+
+    /// Drops the handler of a child that cannot be waited for.
+    fn forget(&self, pid: i32, registration: u64) {
+        let mut state = self.lock();
+        let is_it = |entry: &Entry| entry.registration == registration;
+        let dropped = if state.children.get(&pid).is_some_and(is_it) {
+            state.children.remove(&pid)
+        } else {
+            None
+        };
+        drop(state);
+        drop(dropped);
+    }
+
+    /// The life of a waiting thread.
+    fn wait(&self, pid: i32, registration: u64, pidfd: &OwnedFd, cancel: &EventFd) {
+        let pidfd_and_cancel = [pidfd.as_fd(), cancel.as_fd()];
+        let mut ended = blocked(&pidfd_and_cancel, PollTimeout::NONE);
+        loop {
+            match ended {
+                Ok(true) if self.finish(pid, registration, pidfd) => return,
+                // It is being traced, and its tracer has not let it go yet.
+                Ok(true) => ended = blocked(&pidfd_and_cancel[1..], TRACED.into()),
+                Ok(false) => return,
+                Err(error) => {
+                    tracing::error!(pid, %error, "a child cannot be waited for");
+                    return self.forget(pid, registration);
+                }
+            }
+        }
     }
 }
 
-/// Blocks until the child has ended; false where the wait was cancelled.
-fn has_ended(pidfd: &OwnedFd, cancel: &EventFd) -> io::Result<bool> {
-    let mut both = [
-        PollFd::new(pidfd.as_fd(), PollFlags::POLLIN),
-        PollFd::new(cancel.as_fd(), PollFlags::POLLIN),
-    ];
-    while let Err(error) = poll(&mut both, PollTimeout::NONE) {
+/// How often a traced child that has ended is asked after, in milliseconds.
+const TRACED: u8 = 20;
+
+/// Blocks until there is something to be read, or the time is over; false where the last one, which
+/// cancels the wait, is readable.
+fn blocked(descriptors: &[BorrowedFd<'_>], timeout: PollTimeout) -> io::Result<bool> {
+    let mut polled: Vec<_> =
+        descriptors.iter().map(|fd| PollFd::new(*fd, PollFlags::POLLIN)).collect();
+    while let Err(error) = poll(&mut polled, timeout) {
         if error != Errno::EINTR {
             return Err(error.into());
         }
     }
-    Ok(both[1].any() != Some(true))
+    Ok(polled.last().and_then(PollFd::any) != Some(true))
 }
 
 impl ChildWatcher for ThreadedWatcher {
@@ -137,11 +172,7 @@ impl ChildWatcher for ThreadedWatcher {
         state.registrations += 1;
         let registration = state.registrations;
         let (watched, cancelled) = (Arc::clone(&self.0), Arc::clone(&cancel));
-        let run = move || match has_ended(&pidfd, &cancelled) {
-            Ok(true) => watched.finish(pid, registration, &pidfd),
-            Ok(false) => {}
-            Err(error) => tracing::error!(pid, %error, "a child cannot be waited for"),
-        };
+        let run = move || watched.wait(pid, registration, &pidfd, &cancelled);
         let thread = thread::Builder::new().name("actix-process-wait".into()).stack_size(STACK);
         let handle = thread.spawn(run).map_err(error("start its thread"))?;
         let thread = Thread { cancel, handle: Some(handle) };

@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 use super::EventLoop;
 use crate::sys::{
     readiness,
-    signal_handler::{Listener, listen},
+    signal_handler::{Listener, count, listen},
 };
 
 /// A signal has arrived. Signals coalesce: several in a short time can be one message.
@@ -92,6 +92,7 @@ impl EventLoop {
         let refused = |source| SignalHandlerError::Refused { signal, source };
         let listener = listen(signal).map_err(refused)?;
         let edges = listener.edges().map_err(refused)?;
+        let seen = listener.count();
         let (cancel, cancelled) = oneshot::channel();
         let registration = NEXT.fetch_add(1, Relaxed);
         let key = (self.thread(), signal);
@@ -103,7 +104,7 @@ impl EventLoop {
             let _withdrawn = withdrawn;
             tokio::select! {
                 _ = cancelled => {}
-                Err(error) = deliver(signal, edges, &to) => {
+                Err(error) = deliver(signal, seen, edges, &to) => {
                     tracing::error!(signal, %error, "a signal can no longer be handled");
                 }
             }
@@ -121,13 +122,18 @@ impl EventLoop {
 
 async fn deliver(
     signal: i32,
+    mut seen: usize,
     edges: OwnedFd,
     to: &Recipient<SignalArrived>,
 ) -> io::Result<std::convert::Infallible> {
     let edges = readiness::watch(edges).map_err(|(_, error)| error)?;
     loop {
         edges.readable().await?.clear_ready();
-        to.do_send(SignalArrived { signal });
+        // The first edge can be of a signal that came before.
+        let count = count(signal);
+        if std::mem::replace(&mut seen, count) != count {
+            to.do_send(SignalArrived { signal });
+        }
     }
 }
 

@@ -112,7 +112,9 @@ impl InputQueue {
         if ready {
             return Poll::Ready(Ok(()));
         }
-        state.waiting.push(waker.clone());
+        if !state.waiting.iter().any(|waiting| waiting.will_wake(waker)) {
+            state.waiting.push(waker.clone());
+        }
         Poll::Pending
     }
 

@@ -25,7 +25,7 @@ use crate::{
     spawn::Spawner,
     supervise::{Part, Supervisor},
     sys,
-    waiting::{Inbox, WaiterTable, Watcher},
+    waiting::{HostedWatcher, Inbox, WaiterTable, Watcher},
 };
 
 /// What is known of the host's thread from outside.
@@ -136,6 +136,7 @@ fn run(
     mut stop_requests: mpsc::UnboundedReceiver<StopRequest>,
     ready: Ready,
 ) {
+    sys::signal_mask::block_sigpipe();
     let system = System::new();
     let reason = system.block_on(async {
         match build(host, settings).await {
@@ -163,7 +164,7 @@ async fn build(
 ) -> Result<(PolicyHandle, Running), StartError> {
     let link = Arc::new(LoopLink::new(settings.log_bound));
     let intensity = settings.intensity;
-    let child_watcher = settings.child_watcher.clone();
+    let child_watcher = settings.child_watcher.clone().map(HostedWatcher::new);
     let (read_loop, driver) = start_read_loop(&link, settings).await?;
     let supervisor = {
         let host = Arc::clone(host);

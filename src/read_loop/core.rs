@@ -308,6 +308,10 @@ impl Core {
         let child = record.child;
         self.drain_all(child);
         let Some(entry) = self.children.get_mut(&child) else { return };
+        // A paused stream has nobody to hold back any more, and is to come to its end.
+        for (_, output) in &entry.outputs {
+            self.driver.resume(*output);
+        }
         if let Some(token) = entry.status.take() {
             self.driver.remove(token);
         }

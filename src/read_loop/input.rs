@@ -1,6 +1,6 @@
 //! What goes to the children: their input, and whether they are read.
 
-use super::core::Core;
+use super::{child_state::Phase, core::Core};
 use crate::{
     ChildId, Stream,
     input::Step,
@@ -55,10 +55,11 @@ impl Core {
 
     /// Pauses or resumes the reading of a stream.
     pub(super) fn reading(&mut self, child: ChildId, stream: Stream, paused: bool) {
-        let entry = self.children.get(&child);
-        let Some(token) = entry.and_then(|entry| entry.pipe(PipeKind::Output(stream))) else {
+        let Some(entry) = self.children.get(&child) else { return };
+        let Some(token) = entry.pipe(PipeKind::Output(stream)) else { return };
+        if entry.state.phase() != Phase::Running {
             return;
-        };
+        }
         if paused {
             self.driver.pause(token);
         } else {

@@ -7,7 +7,6 @@ use std::{
 };
 
 use actix::{Actor, Handler, Message, MessageResult, SyncContext};
-use nix::sys::signal::{SigSet, Signal};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{LoopLink, core::Core};
@@ -15,6 +14,7 @@ use crate::{
     PolicyStopped, StartError,
     pipes::{self, Driver},
     supervise::{Intensity, Part, Restarts, judge, message_of},
+    sys,
 };
 
 /// The arbiter of pipes. It has no state of its own: a panic could not take it along.
@@ -57,12 +57,7 @@ impl Handler<Run> for StateManager {
                 return MessageResult(reason);
             }
         };
-        // A write to a child that reads no more is EPIPE, also in a host that has reset SIGPIPE.
-        let mut sigpipe = SigSet::empty();
-        sigpipe.add(Signal::SIGPIPE);
-        if let Err(error) = sigpipe.thread_block() {
-            tracing::warn!(%error, "SIGPIPE cannot be blocked in the read loop's thread");
-        }
+        sys::signal_mask::block_sigpipe();
         let mut core = Core::new(run.link, driver);
         let mut restarts = Restarts::new(run.intensity);
         let reason = loop {

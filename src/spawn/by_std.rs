@@ -2,7 +2,13 @@
 //! another architecture. std takes the `posix_spawn` path (a vfork, whatever the parent's size) as
 //! long as nothing is asked for that needs a fork; nothing here is.
 
-use std::{io, os::unix::process::CommandExt, process, process::Stdio};
+use std::{
+    io,
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process,
+    process::Stdio,
+};
 
 use nix::{
     errno::Errno,
@@ -26,7 +32,8 @@ pub(super) fn launch(image: &Image<'_>, ends: &ChildEnds) -> Result<Launched, Fa
     }
     // Holds a place in the descriptor table for the pidfd, which can be had only afterwards.
     let reserved = io::pipe().map_err(descriptors)?;
-    let mut std = prepared(image);
+    let program = program(image).map_err(|errno| (SpawnStep::Execute, errno.into()))?;
+    let mut std = prepared(image, program);
     std.stdin(stdio(&ends.stdin).map_err(descriptors)?);
     std.stdout(stdio(&ends.stdout).map_err(descriptors)?);
     std.stderr(stdio(&ends.stderr).map_err(descriptors)?);
@@ -57,17 +64,21 @@ fn stdio(end: &ChildEnd) -> io::Result<Stdio> {
     })
 }
 
-fn prepared(image: &Image<'_>) -> process::Command {
+/// The path of the program: std looks a bare name up in the parent's `PATH`, or forks to do it in
+/// another one.
+fn program<'a>(image: &'a Image<'_>) -> Result<&'a Path, Errno> {
+    if let [path] = &image.candidates[..] {
+        return Ok(path);
+    }
+    let runs = |path: &&PathBuf| path.is_file() && access(*path, AccessFlags::X_OK).is_ok();
+    let found = image.candidates.iter().find(runs).map(PathBuf::as_path);
+    let denied = || image.candidates.iter().any(|path| path.is_file());
+    found.ok_or_else(|| if denied() { Errno::EACCES } else { Errno::ENOENT })
+}
+
+fn prepared(image: &Image<'_>, program: &Path) -> process::Command {
     let command = image.command;
-    // std looks a bare name up in the parent's `PATH`, or forks to do it in another one.
-    let runs =
-        |path: &&std::path::PathBuf| path.is_file() && access(*path, AccessFlags::X_OK).is_ok();
-    let program = match &image.candidates[..] {
-        [path] => Some(path),
-        paths => paths.iter().find(runs),
-    };
-    let mut std =
-        process::Command::new(program.map_or(command.program.as_os_str(), |path| path.as_os_str()));
+    let mut std = process::Command::new(program);
     std.args(&command.args).arg0(command.arg0.as_ref().unwrap_or(&command.program));
     std.env_clear().envs(image.environment.iter().map(|(key, value)| (key, value)));
     if let Some(directory) = &command.current_dir {

@@ -5,7 +5,7 @@ use std::{
     io,
     os::fd::OwnedFd,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering::SeqCst},
     },
     thread::{self, JoinHandle},
@@ -25,14 +25,14 @@ use super::{
     pipes,
 };
 use crate::{
-    Child, ChildId, ChildWatcher, Command, PolicyStopped, ProcessGroup, SpawnError, SpawnStep,
-    WatchError,
+    Child, ChildId, Command, ExitHandler, PolicyStopped, ProcessGroup, SpawnError, SpawnStep,
+    WatchError, WatchedExit,
     child::ChildCell,
     input::InputQueue,
     policy::Policy,
     read_loop::{LoopCommand, LoopLink, Registration},
-    sys::{pidfd, readiness},
-    waiting::{Adopt, Adoption, ExitRecord, Inbox, Released, Watcher},
+    sys::{self, pidfd, readiness},
+    waiting::{Adopt, Adoption, ExitRecord, HostedWatcher, Inbox, Released, Watcher},
 };
 
 /// Work for a spawn thread.
@@ -71,7 +71,7 @@ pub(crate) struct Spawner {
     pub(crate) link: Arc<LoopLink>,
     pub(crate) inbox: Arc<Inbox>,
     /// The watcher that the policy hosts, if any.
-    pub(crate) child_watcher: Option<Arc<dyn ChildWatcher>>,
+    pub(crate) child_watcher: Option<HostedWatcher>,
     pub(crate) watcher: Addr<Watcher>,
     pub(crate) policy: WeakAddr<Policy>,
     /// The runtime whose reactor watches the pidfds.
@@ -96,6 +96,7 @@ impl Spawner {
 
     /// Works until it is told to stop.
     fn run(self, mut launcher: Launcher) {
+        sys::signal_mask::unblock_sigpipe();
         while let Ok(job) = self.jobs.recv() {
             match job {
                 Job::Spawn(..) if self.closing.load(SeqCst) => job.refuse(),
@@ -121,11 +122,11 @@ impl Spawner {
     ) -> Result<Child, SpawnError> {
         let fail = |(step, source)| failed(command, step, source);
         check(command).map_err(|error| fail((SpawnStep::CheckCommand, error)))?;
-        let child_watcher = self.child_watcher.as_deref();
+        let child_watcher = self.child_watcher.as_ref();
         if child_watcher.is_some_and(|watcher| !watcher.is_active()) {
             return Err(fail((SpawnStep::CheckWatcher, io::Error::other(WatchError::Inactive))));
         }
-        let registering = child_watcher.map(ChildWatcher::registering);
+        let registering = child_watcher.map(HostedWatcher::registering);
         let (ends, child_ends) = pipes::reserve(command).map_err(fail)?;
         let started = Instant::now();
         let Launched { pid, pidfd } = launcher.launch(command, child_ends).map_err(fail)?;
@@ -162,9 +163,29 @@ impl Spawner {
                 });
                 self.watcher.do_send(Adopt);
             }
-            None => ExitRecord::lost(&cell, started).report(&status_pipe, &self.link),
+            None => self.has_ended(&cell, started, status_pipe),
         }
         Ok(Child::new(cell, self.policy.clone(), Arc::clone(&self.link)))
+    }
+
+    /// Reports a child that was reaped before anyone could watch it: by a hosted watcher, which then
+    /// has its status, or by something else.
+    fn has_ended(&self, cell: &Arc<ChildCell>, started: Instant, status_pipe: OwnedFd) {
+        let pipe = Arc::new(Mutex::new(Some(status_pipe)));
+        let take = move || pipe.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (child, link, taken) = (cell.id, Arc::clone(&self.link), take.clone());
+        let handler = ExitHandler::new(move |WatchedExit { status, usage, .. }| {
+            if let Some(pipe) = taken() {
+                let wall_time = started.elapsed();
+                ExitRecord { child, status, usage, wall_time }.report(&pipe, &link);
+            }
+        });
+        let watched = self.child_watcher.as_ref().map(|watcher| watcher.add(cell.pid, handler));
+        if !matches!(watched, Some(Ok(())))
+            && let Some(pipe) = take()
+        {
+            ExitRecord::lost(cell, started).report(&pipe, &self.link);
+        }
     }
 
     /// Registers the pidfd with the watcher's reactor. A child that cannot be is killed and reaped.

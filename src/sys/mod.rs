@@ -8,6 +8,7 @@ pub(crate) mod pidfd;
 pub(crate) mod pipe;
 pub(crate) mod readiness;
 pub(crate) mod signal_handler;
+pub(crate) mod signal_mask;
 pub(crate) mod stdin_file;
 pub(crate) mod vfork;
 pub(crate) mod wait;

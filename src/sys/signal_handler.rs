@@ -28,6 +28,8 @@ const SIGNALS: usize = 65;
 static WAKE: [AtomicI32; SIGNALS] = [const { AtomicI32::new(-1) }; SIGNALS];
 /// For each signal the handler that was there before; 0 where there was none to call.
 static BEFORE: [AtomicUsize; SIGNALS] = [const { AtomicUsize::new(0) }; SIGNALS];
+/// How often each signal has come. An eventfd that nobody reads tells a new listener of old ones.
+static COUNT: [AtomicUsize; SIGNALS] = [const { AtomicUsize::new(0) }; SIGNALS];
 /// How many threads are in the handler now.
 static INSIDE: AtomicUsize = AtomicUsize::new(0);
 
@@ -85,6 +87,11 @@ impl Listener {
         }
     }
 
+    /// How often the signal has come by now: the same number means no new one.
+    pub(crate) fn count(&self) -> usize {
+        count(self.signal)
+    }
+
     /// Whether the handler is in its place. Warns once where it is not.
     pub(crate) fn in_place(&self) -> bool {
         let in_place = is_ours(self.signal);
@@ -111,7 +118,7 @@ impl Drop for Listener {
             Some(before) if is_ours(self.signal) => {
                 // SAFETY: it is what the kernel gave at the installation.
                 unsafe { libc::sigaction(self.signal, &before, ptr::null_mut()) };
-                BEFORE[self.signal as usize].store(0, SeqCst);
+                // What was called before stays: a handler that is under way calls it yet.
                 entry.before = None;
             }
             _ => {
@@ -129,6 +136,11 @@ impl Drop for Listener {
         }
         entry.wake = None;
     }
+}
+
+/// As [`Listener::count`].
+pub(crate) fn count(signal: i32) -> usize {
+    number(signal).and_then(|number| COUNT.get(number)).map_or(0, |count| count.load(SeqCst))
 }
 
 fn current(signal: i32) -> io::Result<libc::sigaction> {
@@ -166,6 +178,7 @@ extern "C" fn on_signal(signal: i32, info: *mut libc::siginfo_t, context: *mut l
     let errno = Errno::last_raw();
     INSIDE.fetch_add(1, SeqCst);
     let at = signal as usize;
+    COUNT[at].fetch_add(1, SeqCst);
     let wake = WAKE[at].load(SeqCst);
     if wake >= 0 {
         let one = 1_u64;

@@ -1,5 +1,6 @@
 //! Waiting: one waiter for each child, the only owner of it until it is reaped.
 
+mod hosted;
 mod messages;
 mod record;
 mod slot;
@@ -7,6 +8,7 @@ mod table;
 mod waiter;
 mod watcher;
 
+pub(crate) use hosted::HostedWatcher;
 pub(crate) use messages::{Adopt, Released};
 pub use messages::{Signal, Target};
 pub(crate) use record::ExitRecord;

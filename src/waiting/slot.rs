@@ -14,9 +14,9 @@ use std::{
 use nix::sys::signal::Signal as UnixSignal;
 use tokio::{io::unix::AsyncFd, sync::oneshot};
 
-use super::{Adoption, ExitRecord, Target};
+use super::{Adoption, ExitRecord, HostedWatcher, Target};
 use crate::{
-    ChildId, ChildWatcher, ExitHandler, SignalError, WatchedExit,
+    ChildId, ExitHandler, SignalError, WatchedExit,
     child::ChildCell,
     read_loop::LoopLink,
     supervise::fault_point,
@@ -49,7 +49,7 @@ impl ChildSlot {
     pub(super) fn new(
         adoption: Adoption,
         link: Arc<LoopLink>,
-        child_watcher: Option<&dyn ChildWatcher>,
+        child_watcher: Option<&HostedWatcher>,
     ) -> Self {
         let Adoption { cell, pidfd, status_pipe, leads_group, started, registering } = adoption;
         let watched = child_watcher.and_then(|watcher| watched_by(watcher, &cell));
@@ -206,16 +206,13 @@ impl ChildSlot {
 }
 
 /// Gives the child to a hosted watcher; `None` where that refuses it.
-fn watched_by(
-    watcher: &dyn ChildWatcher,
-    cell: &ChildCell,
-) -> Option<oneshot::Receiver<WatchedExit>> {
+fn watched_by(watcher: &HostedWatcher, cell: &ChildCell) -> Option<oneshot::Receiver<WatchedExit>> {
     let (tell, told) = oneshot::channel();
     let handler = ExitHandler::new(move |exit| {
         // Where nobody takes it, the policy has ended.
         let _ = tell.send(exit);
     });
-    match watcher.add_child_handler(cell.pid, handler) {
+    match watcher.add(cell.pid, handler) {
         Ok(()) => Some(told),
         Err(error) => {
             tracing::warn!(child = %cell.id, %error, "its waiter waits for the child");

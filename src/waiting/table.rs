@@ -14,10 +14,8 @@ use actix::Addr;
 use nix::sys::signal::Signal;
 use tokio::{io::unix::AsyncFd, sync::Notify, time::timeout_at};
 
-use super::{ChildSlot, waiter::Waiter};
-use crate::{
-    ChildId, ChildWatcher, child::ChildCell, child_watcher::Registering, read_loop::LoopLink,
-};
+use super::{ChildSlot, HostedWatcher, waiter::Waiter};
+use crate::{ChildId, child::ChildCell, child_watcher::Registering, read_loop::LoopLink};
 
 /// A hosted child watcher may take this long to tell the exits of the children that were killed.
 const LAST_WORD: Duration = Duration::from_secs(1);
@@ -64,14 +62,14 @@ pub(crate) struct WaiterTable {
     pub(super) changed: Notify,
     inbox: Arc<Inbox>,
     link: Arc<LoopLink>,
-    child_watcher: Option<Arc<dyn ChildWatcher>>,
+    child_watcher: Option<HostedWatcher>,
 }
 
 impl WaiterTable {
     pub(crate) fn new(
         inbox: Arc<Inbox>,
         link: Arc<LoopLink>,
-        child_watcher: Option<Arc<dyn ChildWatcher>>,
+        child_watcher: Option<HostedWatcher>,
     ) -> Self {
         WaiterTable { kept: RefCell::default(), changed: Notify::new(), inbox, link, child_watcher }
     }
@@ -79,7 +77,7 @@ impl WaiterTable {
     /// Takes the next child out of the inbox and keeps it.
     pub(super) fn adopt(&self) -> Option<Rc<ChildSlot>> {
         let adoption = self.inbox.take()?;
-        let slot = ChildSlot::new(adoption, Arc::clone(&self.link), self.child_watcher.as_deref());
+        let slot = ChildSlot::new(adoption, Arc::clone(&self.link), self.child_watcher.as_ref());
         let slot = Rc::new(slot);
         let kept = Kept { slot: Rc::clone(&slot), waiter: None };
         self.kept.borrow_mut().insert(slot.id(), kept);
@@ -118,8 +116,10 @@ impl WaiterTable {
                 if watcher.is_active() && timeout_at(deadline.into(), told).await.is_ok() {
                     continue;
                 }
-                watcher.remove_child_handler(slot.pid());
-                slot.forsake_watcher();
+                // Where it has no handler any more, it has the status, and is about to tell it.
+                if watcher.remove(slot.pid()) {
+                    slot.forsake_watcher();
+                }
             }
             if let Err(error) = poll_fn(|cx| slot.poll_reported(cx)).await {
                 tracing::error!(child = %slot.id(), %error, "a killed child cannot be waited for");

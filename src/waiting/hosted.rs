@@ -1,0 +1,55 @@
+//! `HostedWatcher`: a child watcher inside a policy. It may be a user's own, so none of its panics
+//! gets past here: a part of the library would go with it, and a child be lost.
+
+use std::{
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+use crate::{
+    ChildWatcher, ExitHandler, WatchError, child_watcher::Registering, supervise::message_of,
+};
+
+/// The watcher that learns of the children's exits.
+#[derive(Clone, Debug)]
+pub(crate) struct HostedWatcher(Arc<dyn ChildWatcher>);
+
+impl HostedWatcher {
+    pub(crate) fn new(watcher: Arc<dyn ChildWatcher>) -> Self {
+        HostedWatcher(watcher)
+    }
+
+    pub(crate) fn is_active(&self) -> bool {
+        self.guarded(|watcher| watcher.is_active()).unwrap_or(false)
+    }
+
+    pub(crate) fn registering(&self) -> Registering {
+        self.guarded(|watcher| watcher.registering()).unwrap_or_default()
+    }
+
+    pub(crate) fn add(&self, pid: i32, handler: ExitHandler) -> Result<(), WatchError> {
+        self.guarded(|watcher| watcher.add_child_handler(pid, handler)).unwrap_or_else(|| {
+            Err(WatchError::System {
+                what: format!("child {pid}"),
+                step: "add its handler",
+                source: io::Error::other("the child watcher panicked"),
+            })
+        })
+    }
+
+    pub(crate) fn remove(&self, pid: i32) -> bool {
+        self.guarded(|watcher| watcher.remove_child_handler(pid)).unwrap_or(false)
+    }
+
+    fn guarded<R>(&self, call: impl FnOnce(&dyn ChildWatcher) -> R) -> Option<R> {
+        match catch_unwind(AssertUnwindSafe(|| call(&*self.0))) {
+            Ok(result) => Some(result),
+            Err(panic) => {
+                let message = message_of(&*panic);
+                tracing::error!(watcher = ?self.0, message, "the child watcher panicked");
+                None
+            }
+        }
+    }
+}
