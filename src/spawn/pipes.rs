@@ -56,6 +56,7 @@ fn stdin(stdin: &Stdin) -> io::Result<(Option<OwnedFd>, ChildEnd)> {
         Stdin::Bytes(bytes) => (None, ChildEnd::Own(sys::stdin_file::holding(bytes)?)),
         Stdin::Piped => {
             let (reader, writer) = sys::pipe::pair()?;
+            sys::pipe::enlarge(&writer);
             (Some(writer), ChildEnd::Own(reader))
         }
     })

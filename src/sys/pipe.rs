@@ -12,6 +12,17 @@ pub(crate) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(nix::unistd::pipe2(OFlag::O_CLOEXEC)?)
 }
 
+/// What a pipe that is fed holds, if the kernel lets it (`fs.pipe-user-pages-soft`): with the usual
+/// 64 KiB, feeder and child wake each other all the time.
+const FED: i32 = 256 * 1024;
+
+/// Makes a pipe hold more, where that is allowed.
+pub(crate) fn enlarge(pipe: impl AsFd) {
+    if let Err(error) = fcntl(pipe, FcntlArg::F_SETPIPE_SZ(FED)) {
+        tracing::debug!(%error, "a pipe keeps its usual size");
+    }
+}
+
 /// Makes the read end non-blocking, for a driver that asks pipes in turn. The write end, which
 /// has an open file of its own, stays as it is.
 pub(crate) fn set_nonblocking(pipe: impl AsFd) -> io::Result<()> {
