@@ -1,7 +1,10 @@
 //! The crate's identities: children, sequence numbers, turns, subscriptions.
 //! Everything is keyed by these; a PID or a descriptor number is only ever data.
 
-use std::fmt;
+use std::{
+    fmt,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
 
 macro_rules! identity {
     ($(#[$meta:meta])* $name:ident, $prefix:literal) => {
@@ -42,6 +45,14 @@ identity! {
 identity! {
     /// Names one subscription, for `Unsubscribe`.
     SubscriptionId, "subscription#"
+}
+
+impl ChildId {
+    /// A new one. Through the whole program, so that two policies share no id.
+    pub(crate) fn fresh() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        ChildId(NEXT.fetch_add(1, Relaxed))
+    }
 }
 
 /// From the bare number that [`Seq::get`] gave, for readers that go on where an earlier one stopped.

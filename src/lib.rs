@@ -19,7 +19,7 @@
 //! # The messages
 //!
 //! The messages are the API; the methods of [`PolicyHandle`] and [`Child`] are thin sugar over
-//! them. To the policy's address go [`Spawn`], [`Subscribe`], [`Unsubscribe`], [`Signal`] and
+//! them. To the policy's address go [`Spawn`], [`Subscribe`], [`Unsubscribe`], [`Signal`], [`ShareOutput`] and
 //! [`Shutdown`]; subscribers receive [`ChildExited`], [`Lifecycle`] and [`OutputBatch`].
 //!
 //! # The promises
@@ -76,7 +76,7 @@ pub use child_watcher::{
     ChildWatcher, ExitHandler, FastWatcher, MultiLoopWatcher, PidfdWatcher, Registering,
     SafeWatcher, ThreadedWatcher, WatchError, WatchedExit,
 };
-pub use command::{Command, ErrorOutput, Output, ProcessGroup, Stdin};
+pub use command::{Command, ErrorOutput, Output, ProcessGroup, ShareOutput, SharedOutput, Stdin};
 pub use error::{PolicyStopped, SignalError, SpawnError, SpawnStep, StartError};
 pub use event_loop::{
     EventLoop, EventLoopPolicy, NoEventLoop, SignalArrived, SignalHandlerError, child_watcher,

@@ -4,6 +4,8 @@ use std::{os::fd::OwnedFd, sync::Arc};
 
 use bytes::Bytes;
 
+use super::SharedOutput;
+
 /// What a child reads as its standard input.
 #[derive(Clone, Debug, Default)]
 pub enum Stdin {
@@ -20,7 +22,7 @@ pub enum Stdin {
 }
 
 /// Where a child's standard output goes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Output {
     /// Through a pipe into the merged log.
     #[default]
@@ -29,6 +31,8 @@ pub enum Output {
     Inherit,
     /// `/dev/null`.
     Null,
+    /// Into the merged log through a pipe that other children write to, too.
+    Shared(SharedOutput),
 }
 
 /// What an extra descriptor of a child is.
@@ -41,7 +45,7 @@ pub(crate) enum Extra {
 }
 
 /// Where a child's standard error goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ErrorOutput {
     /// To a place of its own.
     To(Output),

@@ -1,8 +1,11 @@
 //! `Policy`: the actor behind the front door. It passes each message to the part that acts on it.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering::Relaxed},
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
 
 use actix::{Actor, Addr, Context, Handler, MessageResult, ResponseFuture, Supervised};
@@ -10,9 +13,11 @@ use crossbeam_channel::Sender;
 
 use super::{Shutdown, host::Host};
 use crate::{
-    PolicyStopped, SignalError, Spawn, Subscribe, SubscriptionId, Unsubscribe,
+    ChildId, PolicyStopped, ShareOutput, SharedOutput, SignalError, Spawn, Subscribe,
+    SubscriptionId, Unsubscribe,
     read_loop::{LoopCommand, LoopLink},
     spawn::{Job, SpawnTicket},
+    sys,
     waiting::{Signal, Watcher},
 };
 
@@ -20,7 +25,7 @@ use crate::{
 static NEXT_SUBSCRIPTION: AtomicU64 = AtomicU64::new(1);
 
 /// The actor to which every request goes: [`Spawn`], [`Subscribe`], [`Unsubscribe`], [`Signal`],
-/// [`Shutdown`]. It supervises the watcher and the read loop, and stops with its last address.
+/// [`ShareOutput`], [`Shutdown`]. It supervises the watcher and the read loop, and stops with its last address.
 ///
 /// The place of asyncio's event loop policy: the one object through which a program gets at its
 /// child watcher.
@@ -68,6 +73,17 @@ impl Handler<Unsubscribe> for Policy {
 
     fn handle(&mut self, Unsubscribe(id): Unsubscribe, _: &mut Self::Context) {
         self.link.push(LoopCommand::Unsubscribe(id));
+    }
+}
+
+impl Handler<ShareOutput> for Policy {
+    type Result = io::Result<SharedOutput>;
+
+    fn handle(&mut self, ShareOutput: ShareOutput, _: &mut Self::Context) -> Self::Result {
+        let (reader, writer) = sys::pipe::pair()?;
+        let context = ChildId::fresh();
+        self.link.push(LoopCommand::Share(context, reader));
+        Ok(SharedOutput::new(context, writer))
     }
 }
 

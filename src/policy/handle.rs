@@ -6,8 +6,8 @@ use actix::Addr;
 
 use super::{Policy, host::Host};
 use crate::{
-    Child, Driver, PolicyStopped, Shutdown, Spawn, SpawnError, SpawnStep, Subscribe,
-    SubscriptionId, Unsubscribe,
+    Child, Driver, PolicyStopped, ShareOutput, SharedOutput, Shutdown, Spawn, SpawnError,
+    SpawnStep, Subscribe, SubscriptionId, Unsubscribe,
     log::{LogReader, Start},
     read_loop::LoopLink,
 };
@@ -50,6 +50,16 @@ impl PolicyHandle {
                 source: io::Error::other(self.reason()),
             })
         })
+    }
+
+    /// A pipe into the merged log that several children write to.
+    ///
+    /// # Errors
+    ///
+    /// Where no pipe can be made (`EMFILE`), or the policy has stopped.
+    pub async fn shared_output(&self) -> io::Result<SharedOutput> {
+        let sent = self.policy.send(ShareOutput).await;
+        sent.unwrap_or_else(|_| Err(io::Error::other(self.reason())))
     }
 
     /// Subscribes an actor.

@@ -9,6 +9,8 @@ pub(super) enum Phase {
     Exited,
     /// It has ended and all its pipes are at their end.
     Closed,
+    /// It is no child but a pipe that children share: it never exits.
+    Shared,
 }
 
 /// What happened to it.
@@ -39,6 +41,11 @@ impl ChildState {
         ChildState { phase: Phase::Running, open: pipes }
     }
 
+    /// A pipe that children share.
+    pub(super) fn shared() -> Self {
+        ChildState { phase: Phase::Shared, open: 1 }
+    }
+
     pub(super) fn phase(self) -> Phase {
         self.phase
     }
@@ -63,6 +70,11 @@ impl ChildState {
                 }
                 Outcome { exited: false, closed }
             }
+            (Phase::Shared, Event::PipeEnded) => {
+                self.phase = Phase::Closed;
+                Outcome { exited: false, closed: true }
+            }
+            (Phase::Shared, Event::ExitRecorded) => Outcome::default(),
             (Phase::Exited, Event::ExitRecorded) | (Phase::Closed, _) => Outcome::default(),
         }
     }

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use super::{child_state::ChildState, deliver::Audience};
 use crate::{
-    Seq, Stream,
+    ChildId, Seq, Stream,
     child::{ChildCell, CollectedOutput, Collector},
     log::ChildExited,
     pipes::{PipeKind, PipeToken},
@@ -22,6 +22,8 @@ pub(super) struct ChildEntry {
     pub(super) state: ChildState,
     /// The output pipes that are open.
     pub(super) outputs: SmallVec<[(Stream, PipeToken); 2]>,
+    /// The shared contexts that it writes to.
+    pub(super) shared: SmallVec<[ChildId; 1]>,
     pub(super) status: Option<PipeToken>,
     pub(super) input: Option<PipeToken>,
     /// The driver has a buffer of the input in hand.
@@ -39,6 +41,30 @@ pub(super) struct ChildEntry {
 }
 
 impl ChildEntry {
+    /// One without any pipe yet.
+    pub(super) fn new(
+        cell: Arc<ChildCell>,
+        state: ChildState,
+        last_seq: Seq,
+        span: tracing::Span,
+    ) -> Self {
+        ChildEntry {
+            cell,
+            state,
+            outputs: SmallVec::new(),
+            shared: SmallVec::new(),
+            status: None,
+            input: None,
+            writing: false,
+            last_seq,
+            output_bytes: 0,
+            exits: Audience::default(),
+            collectors: Vec::new(),
+            released_to: None,
+            span,
+        }
+    }
+
     /// The pipe context of a kind, while its pipe is open.
     pub(super) fn pipe(&self, kind: PipeKind) -> Option<PipeToken> {
         match kind {

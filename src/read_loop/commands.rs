@@ -21,6 +21,8 @@ pub(crate) enum LoopCommand {
     Register(Box<Registration>),
     /// This child's status pipe holds its record: for a driver that would find it late.
     Nudge(ChildId),
+    /// Read this pipe, which several children write to, under an id of its own.
+    Share(ChildId, OwnedFd),
     /// This child's input queue has changed.
     Input(ChildId),
     /// Read a child's stream, or read it no more.
@@ -60,6 +62,7 @@ impl LoopCommand {
             | LoopCommand::Unsubscribe(_)
             | LoopCommand::Nudge(_)
             | LoopCommand::Input(_)
+            | LoopCommand::Share(..)
             | LoopCommand::Reading { .. }
             | LoopCommand::Credit
             | LoopCommand::Room
@@ -75,6 +78,8 @@ pub(crate) struct Registration {
     pub(crate) cell: Arc<ChildCell>,
     pub(crate) stdin: Option<OwnedFd>,
     pub(crate) outputs: SmallVec<[(Stream, OwnedFd); 2]>,
+    /// The shared contexts that it writes to.
+    pub(crate) shared: SmallVec<[ChildId; 1]>,
     pub(crate) status: OwnedFd,
     pub(crate) exit_to: Option<Recipient<ChildExited>>,
     pub(crate) released_to: Option<Recipient<Released>>,

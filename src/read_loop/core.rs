@@ -7,6 +7,7 @@
 use std::{
     collections::{HashMap, VecDeque},
     io,
+    os::fd::OwnedFd,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     thread,
@@ -17,7 +18,6 @@ use super::{
     LoopCommand, LoopLink, Registration,
     child_state::{ChildState, Event, Phase},
     children::ChildEntry,
-    deliver::Audience,
     drain::drain,
     publish::{Notice, Publisher},
 };
@@ -30,7 +30,6 @@ use crate::{
     waiting::ExitRecord,
 };
 use bytes::Bytes;
-use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
 /// The place of the next entry: after the staged ones, which follow the log's.
@@ -189,6 +188,7 @@ impl Core {
                     self.driver.nudge(token);
                 }
             }
+            LoopCommand::Share(context, pipe) => self.share(context, pipe),
             LoopCommand::Input(child) => self.feed(child),
             LoopCommand::Reading { child, stream, paused } => self.reading(child, stream, paused),
             LoopCommand::Subscribe(id, subscribe) => {
@@ -212,27 +212,16 @@ impl Core {
     }
 
     fn register(&mut self, registration: Registration) {
-        let Registration { cell, stdin, outputs, status, exit_to, released_to, span } =
+        let Registration { cell, stdin, outputs, shared, status, exit_to, released_to, span } =
             registration;
         let child = cell.id;
         let fact = Fact::Spawned { pid: cell.pid, program: Arc::clone(&cell.program) };
         let seq = self.stage(child, fact.clone());
         self.publisher.notice(Notice::Fact(seq, child, fact));
         span.in_scope(|| tracing::debug!("spawned"));
-        let mut entry = Box::new(ChildEntry {
-            cell,
-            state: ChildState::new(outputs.len()),
-            outputs: SmallVec::new(),
-            status: None,
-            input: None,
-            writing: false,
-            last_seq: seq,
-            output_bytes: 0,
-            exits: Audience::default(),
-            collectors: Vec::new(),
-            released_to,
-            span,
-        });
+        let state = ChildState::new(outputs.len());
+        let mut entry = Box::new(ChildEntry::new(cell, state, seq, span));
+        (entry.shared, entry.released_to) = (shared, released_to);
         if let Some(recipient) = exit_to {
             entry.exits.add(None, None, recipient);
         }
@@ -244,6 +233,17 @@ impl Core {
         entry.status = Some(self.driver.add(key(PipeKind::Status), status));
         entry.input = stdin.map(|pipe| self.driver.add_writer(key(PipeKind::Input), pipe));
         self.children.insert(child, entry);
+    }
+
+    /// Reads a pipe that several children write to.
+    fn share(&mut self, context: ChildId, pipe: OwnedFd) {
+        let key = PipeKey { child: context, kind: PipeKind::Output(Stream::Stdout) };
+        let token = self.driver.add(key, pipe);
+        let cell = ChildCell::new(context, 0, "shared output".into(), None);
+        let (state, seq) = (ChildState::shared(), self.link.log().end());
+        let mut entry = Box::new(ChildEntry::new(cell, state, seq, tracing::Span::none()));
+        entry.outputs.push((Stream::Stdout, token));
+        self.children.insert(context, entry);
     }
 
     /// Gives a fact its place in the one order.
@@ -279,7 +279,7 @@ impl Core {
 
     fn chunk(&mut self, child: ChildId, stream: Stream, bytes: Bytes) {
         let Some(entry) = self.children.get(&child) else { return };
-        let after_exit = entry.state.phase() != Phase::Running;
+        let after_exit = matches!(entry.state.phase(), Phase::Exited | Phase::Closed);
         let chunk = Chunk { stream, bytes, after_exit };
         let seq = self.stage(child, Fact::Chunk(chunk.clone()));
         let Some(entry) = self.children.get_mut(&child) else { return };
@@ -307,6 +307,8 @@ impl Core {
     fn exited(&mut self, record: ExitRecord) {
         let child = record.child;
         self.drain_all(child);
+        let shared = self.children.get_mut(&child).map(|entry| std::mem::take(&mut entry.shared));
+        shared.unwrap_or_default().into_iter().for_each(|context| self.drain_all(context));
         let Some(entry) = self.children.get_mut(&child) else { return };
         // A paused stream has nobody to hold back any more, and is to come to its end.
         for (_, output) in &entry.outputs {

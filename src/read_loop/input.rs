@@ -57,7 +57,7 @@ impl Core {
     pub(super) fn reading(&mut self, child: ChildId, stream: Stream, paused: bool) {
         let Some(entry) = self.children.get(&child) else { return };
         let Some(token) = entry.pipe(PipeKind::Output(stream)) else { return };
-        if entry.state.phase() != Phase::Running {
+        if !matches!(entry.state.phase(), Phase::Running | Phase::Shared) {
             return;
         }
         if paused {

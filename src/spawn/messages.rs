@@ -1,7 +1,5 @@
 //! `Spawn`: the message to the policy, and how its answer gets back.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-
 use actix::{
     Actor, Message, Recipient,
     dev::{MessageResponse, OneshotSender},
@@ -10,9 +8,6 @@ use crossbeam_channel::Sender;
 
 use super::Job;
 use crate::{Child, ChildId, Command, SpawnError, log::ChildExited};
-
-/// Children are numbered through the whole program, so that two policies share no id.
-static NEXT_CHILD: AtomicU64 = AtomicU64::new(1);
 
 /// Spawns a child.
 ///
@@ -59,7 +54,7 @@ pub struct SpawnTicket {
 impl SpawnTicket {
     /// Numbers the child: the order of the ids is that of the requests.
     pub(crate) fn new(message: Spawn, jobs: Sender<Job>) -> Self {
-        SpawnTicket { id: ChildId(NEXT_CHILD.fetch_add(1, Relaxed)), message, jobs }
+        SpawnTicket { id: ChildId::fresh(), message, jobs }
     }
 }
 

@@ -67,8 +67,8 @@ fn outputs(
     writer: Option<OwnedFd>,
     stdin: ChildEnd,
 ) -> io::Result<(ParentEnds, ChildEnds)> {
-    let (stdout, child_stdout) = output(command.stdout)?;
-    let (stderr, child_stderr) = match command.stderr {
+    let (stdout, child_stdout) = output(&command.stdout)?;
+    let (stderr, child_stderr) = match &command.stderr {
         ErrorOutput::To(place) => output(place)?,
         ErrorOutput::WithStdout => (None, same(&child_stdout)?),
     };
@@ -93,7 +93,7 @@ fn outputs(
 }
 
 /// An output's ends: `(parent's, child's)`; the parent has one where it goes to the log.
-fn output(place: Output) -> io::Result<(Option<OwnedFd>, ChildEnd)> {
+fn output(place: &Output) -> io::Result<(Option<OwnedFd>, ChildEnd)> {
     Ok(match place {
         Output::Log => {
             let (reader, writer) = sys::pipe::pair()?;
@@ -101,6 +101,7 @@ fn output(place: Output) -> io::Result<(Option<OwnedFd>, ChildEnd)> {
         }
         Output::Inherit => (None, ChildEnd::Inherit),
         Output::Null => (None, ChildEnd::Null),
+        Output::Shared(shared) => (None, ChildEnd::Own(shared.writer()?)),
     })
 }
 

@@ -15,6 +15,7 @@ use std::{
 use actix::{Addr, Recipient, WeakAddr};
 use crossbeam_channel::Receiver;
 use nix::sys::signal::Signal;
+use smallvec::SmallVec;
 use tokio::{io::unix::AsyncFd, runtime::Handle, sync::mpsc};
 
 use super::{
@@ -25,8 +26,8 @@ use super::{
     pipes,
 };
 use crate::{
-    Child, ChildId, Command, ExitHandler, PolicyStopped, ProcessGroup, SpawnError, SpawnStep,
-    WatchError, WatchedExit,
+    Child, ChildId, Command, ErrorOutput, ExitHandler, Output, PolicyStopped, ProcessGroup,
+    SpawnError, SpawnStep, WatchError, WatchedExit,
     child::ChildCell,
     input::InputQueue,
     policy::Policy,
@@ -56,6 +57,23 @@ impl Job {
             Job::Spawn(_, _, None) | Job::Stop(_) => {}
         }
     }
+}
+
+/// The shared contexts that a command writes to.
+fn shared_by(command: &Command) -> SmallVec<[ChildId; 1]> {
+    let mut shared = SmallVec::new();
+    let stderr = match &command.stderr {
+        ErrorOutput::To(place) => Some(place),
+        ErrorOutput::WithStdout => None,
+    };
+    for place in [Some(&command.stdout), stderr].into_iter().flatten() {
+        if let Output::Shared(context) = place
+            && !shared.contains(&context.id())
+        {
+            shared.push(context.id());
+        }
+    }
+    shared
 }
 
 fn failed(command: &Command, step: SpawnStep, source: io::Error) -> SpawnError {
@@ -144,6 +162,7 @@ impl Spawner {
             cell: Arc::clone(&cell),
             stdin: ends.stdin,
             outputs: ends.outputs,
+            shared: shared_by(command),
             status: ends.status,
             exit_to,
             released_to,
