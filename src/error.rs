@@ -72,6 +72,14 @@ pub enum StartError {
         /// Why the probe or the self-test refused it.
         source: io::Error,
     },
+    /// The log's bound is too small.
+    #[error("the log cannot be bound to {bytes} bytes: it needs {least} at least")]
+    LogBound {
+        /// What was asked for.
+        bytes: u64,
+        /// What is needed.
+        least: u64,
+    },
     /// The process-wide policy has no child watcher to give.
     #[error(transparent)]
     ChildWatcher(#[from] crate::WatchError),

@@ -33,8 +33,8 @@
 //! 3. **Exactly once.** Each child has one exit, seen once by each matching subscriber, through
 //!    full mailboxes, stalled subscribers, and panics of handlers, waiters, the watcher or the read
 //!    loop.
-//! 4. **No silent loss.** Bytes are dropped only where no lossless reader wants them, and a counted
-//!    [`Gap`] stands in their place. A status that someone else reaped is [`ExitStatus::Lost`]
+//! 4. **No silent loss.** Bytes are dropped only where no lossless reader wants them or
+//!    [`Overflow::DropOldest`] was chosen, and a counted [`Gap`] stands in their place. A status that someone else reaped is [`ExitStatus::Lost`]
 //!    (returncode 255), never invented.
 //! 5. **No leak.** No zombie, descriptor or thread remains after a drop, a failure or a shutdown; a
 //!    signal never reaches a reused PID.
@@ -86,7 +86,7 @@ pub use ids::{ChildId, Seq, SubscriptionId, Turn};
 pub use input::{ChildStdin, StdinError};
 pub use log::{
     Batch, ChildExited, ChildLine, ChildLines, Chunk, Entry, Exit, Fact, Gap, Line, LineEnd, Lines,
-    LogReader, RegistrationOrder, Start, Stream,
+    LogReader, Overflow, RegistrationOrder, Start, Stream,
 };
 pub use nix::sys::signal::Signal as UnixSignal;
 pub use pipes::Driver;

@@ -7,7 +7,8 @@ use std::collections::HashSet;
 
 use actix::{Actor, ActorContext, Arbiter, Context, Handler};
 use actix_process::{
-    ChildExited, Command, Lifecycle, OutputBatch, Policy, Spawn, Start, Subscribe,
+    ChildExited, Command, Fact, Lifecycle, OutputBatch, Overflow, Policy, Spawn, Start, StartError,
+    Subscribe,
 };
 use support::{recorder, run_with_policy};
 
@@ -175,5 +176,58 @@ fn a_user_system_that_is_blocked_delays_no_exit() {
         drop(elsewhere);
         arbiter.stop();
         arbiter.join().unwrap();
+    });
+}
+
+/// A stalled subscriber of 64 MiB of output, with the log bound to 1 MiB: bytes delivered, bytes in
+/// gaps.
+async fn far_behind(overflow: Overflow) -> (u64, u64) {
+    const WRITTEN: u64 = 64 * 1024 * 1024;
+    let policy = Policy::builder().log_bound(1024 * 1024).overflow(overflow).start().unwrap();
+    let arbiter = actix::Arbiter::new();
+    let (stalled, record) = recorder::start_stalled(&arbiter);
+    policy.subscribe(Subscribe::output(stalled.recipient())).await.unwrap();
+    let command = Command::new("head").args(["-c", &WRITTEN.to_string(), "/dev/zero"]);
+    let child = policy.spawn(command).await.unwrap();
+    match overflow {
+        Overflow::Block => {
+            let waited = tokio::time::timeout(std::time::Duration::from_millis(200), child.wait());
+            assert!(waited.await.is_err(), "the child was not blocked");
+            record.release();
+            support::within(child.wait()).await.unwrap();
+        }
+        Overflow::DropOldest => {
+            support::within(child.wait()).await.unwrap();
+            record.release();
+        }
+    }
+    let delivered = |record: &recorder::Record| {
+        let entries = record.entries();
+        let chunks = entries.iter().filter_map(|entry| match &entry.fact {
+            Fact::Chunk(chunk) => Some(chunk.bytes.len() as u64),
+            Fact::Spawned { .. } | Fact::Exited(_) | Fact::Closed => None,
+        });
+        chunks.sum::<u64>()
+    };
+    let lost = |record: &recorder::Record| record.gaps().iter().map(|gap| gap.bytes).sum::<u64>();
+    record.until(|record| delivered(record) + lost(record) >= WRITTEN).await;
+    let counts = (delivered(&record), lost(&record));
+    assert_eq!(counts.0 + counts.1, WRITTEN);
+    policy.shutdown(std::time::Duration::ZERO).await;
+    arbiter.stop();
+    arbiter.join().unwrap();
+    counts
+}
+
+#[test]
+fn a_subscriber_far_behind_blocks_the_children_or_is_told_what_it_missed_by_choice() {
+    support::run(async || {
+        assert_eq!(far_behind(Overflow::Block).await.1, 0);
+        let (delivered, lost) = far_behind(Overflow::DropOldest).await;
+        assert!(lost > delivered, "{delivered} delivered, {lost} lost");
+        for bytes in [0, 1000] {
+            let refused = Policy::builder().log_bound(bytes).start().unwrap_err();
+            assert!(matches!(refused, StartError::LogBound { bytes: it, .. } if it == bytes));
+        }
     });
 }

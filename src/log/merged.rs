@@ -28,6 +28,18 @@ pub enum Start {
     Now,
 }
 
+/// What happens when a lossless reader is a whole log behind, named by its cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Overflow {
+    /// Reading pauses, and the children block as on a full pipe, until the reader has caught up.
+    /// Without a lossless reader, the oldest entries go.
+    #[default]
+    Block,
+    /// The oldest entries go, also those that a reader still wants; a counted [`Gap`] stands in their
+    /// place. Nobody ever blocks.
+    DropOldest,
+}
+
 /// Names a cursor of one log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct CursorId(u64);
@@ -64,6 +76,7 @@ impl Held {
 #[derive(Debug)]
 pub(crate) struct MergedLog {
     bound: u64,
+    overflow: Overflow,
     turns: VecDeque<Held>,
     end: Seq,
     appended: Totals,
@@ -77,9 +90,10 @@ pub(crate) struct MergedLog {
 
 impl MergedLog {
     /// An empty log that holds about `bound` bytes.
-    pub(crate) fn new(bound: u64) -> Self {
+    pub(crate) fn new(bound: u64, overflow: Overflow) -> Self {
         MergedLog {
             bound,
+            overflow,
             turns: VecDeque::new(),
             end: Seq(0),
             appended: Totals::default(),
@@ -159,6 +173,7 @@ impl MergedLog {
             Start::At(seq) => (self.end, self.appended, seq),
             Start::Now => (self.end, self.appended, self.end),
         };
+        let lossless = lossless && self.overflow == Overflow::Block;
         let id = CursorId(self.next_cursor);
         self.next_cursor += 1;
         self.cursors.insert(id, Cursor { next, passed, lossless, first, waker: None });

@@ -154,7 +154,7 @@ proptest! {
         steps in proptest::collection::vec(step(), 1..120),
     ) {
         let mut model = Model {
-            log: MergedLog::new(BOUND),
+            log: MergedLog::new(BOUND, Overflow::Block),
             readers: Vec::new(),
             written: 0,
             before: Vec::new(),
@@ -195,7 +195,7 @@ proptest! {
 
     #[test]
     fn room_ends_when_a_lossless_reader_is_a_whole_log_behind(lens in proptest::collection::vec(1_usize..900, 1..40)) {
-        let mut log = MergedLog::new(BOUND);
+        let mut log = MergedLog::new(BOUND, Overflow::Block);
         let reader = log.open(Start::Now, true);
         let mut behind = 0;
         for len in lens {

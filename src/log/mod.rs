@@ -15,7 +15,7 @@ pub use batch::Batch;
 pub use child_lines::{ChildLine, ChildLines};
 pub use entry::{ChildExited, Chunk, Entry, Exit, Fact, Gap, Stream};
 pub use lines::{Line, LineEnd, Lines};
-pub use merged::Start;
+pub use merged::{Overflow, Start};
 pub use reader::LogReader;
 pub use registration::RegistrationOrder;
 

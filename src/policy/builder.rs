@@ -3,7 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{Policy, PolicyHandle, host};
-use crate::{ChildWatcher, Driver, Intensity, StartError, event_loop::chosen_watcher, pipes};
+use crate::{
+    ChildWatcher, Driver, Intensity, Overflow, StartError, event_loop::chosen_watcher, pipes,
+};
 
 /// The least that the log can be bound to: below it large reads would find no room.
 const LEAST_BOUND: u64 = 256 * 1024;
@@ -13,6 +15,7 @@ const LEAST_BOUND: u64 = 256 * 1024;
 #[must_use]
 pub struct PolicyBuilder {
     pub(super) log_bound: u64,
+    pub(super) overflow: Overflow,
     pub(super) driver: Option<Driver>,
     pub(super) grace: Duration,
     pub(super) intensity: Intensity,
@@ -23,6 +26,7 @@ impl Default for PolicyBuilder {
     fn default() -> Self {
         PolicyBuilder {
             log_bound: 8 * 1024 * 1024,
+            overflow: Overflow::Block,
             driver: None,
             grace: Duration::from_secs(5),
             intensity: Intensity::default(),
@@ -32,11 +36,17 @@ impl Default for PolicyBuilder {
 }
 
 impl PolicyBuilder {
-    /// How many bytes the merged log holds, 8 MiB by default, 256 KiB at least. When a lossless
-    /// reader is that much behind, reading pauses; without one, the oldest entries are dropped.
-    /// The rest of a child that ends is always read: up to one full pipe of it comes on top.
+    /// How many bytes the merged log holds, 8 MiB by default, 256 KiB at least: fewer are an error
+    /// at the start. The rest of a child that ends is always read: up to one full pipe of it comes
+    /// on top.
     pub fn log_bound(mut self, bytes: u64) -> Self {
-        self.log_bound = bytes.max(LEAST_BOUND);
+        self.log_bound = bytes;
+        self
+    }
+
+    /// What happens when a lossless reader is a whole log behind.
+    pub fn overflow(mut self, overflow: Overflow) -> Self {
+        self.overflow = overflow;
         self
     }
 
@@ -80,9 +90,12 @@ impl PolicyBuilder {
     ///
     /// # Errors
     ///
-    /// [`StartError`] where threads cannot be made, the driver that was asked for does not work, or
+    /// [`StartError`] where the log's bound is too small, threads cannot be made, the driver that was asked for does not work, or
     /// the process-wide policy has no child watcher to give.
     pub fn start(mut self) -> Result<PolicyHandle, StartError> {
+        if self.log_bound < LEAST_BOUND {
+            return Err(StartError::LogBound { bytes: self.log_bound, least: LEAST_BOUND });
+        }
         if self.driver.is_none() {
             self.driver = pipes::from_environment()?;
         }

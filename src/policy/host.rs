@@ -162,7 +162,7 @@ async fn build(
     host: &Arc<Host>,
     settings: PolicyBuilder,
 ) -> Result<(PolicyHandle, Running), StartError> {
-    let link = Arc::new(LoopLink::new(settings.log_bound));
+    let link = Arc::new(LoopLink::new(settings.log_bound, settings.overflow));
     let intensity = settings.intensity;
     let child_watcher = settings.child_watcher.clone().map(HostedWatcher::new);
     let (read_loop, driver) = start_read_loop(&link, settings).await?;

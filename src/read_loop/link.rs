@@ -6,7 +6,11 @@ use std::sync::{
 };
 
 use super::LoopCommand;
-use crate::{PolicyStopped, log::MergedLog, pipes::LoopWaker};
+use crate::{
+    PolicyStopped,
+    log::{MergedLog, Overflow},
+    pipes::LoopWaker,
+};
 
 #[derive(Debug, Default)]
 struct Queue {
@@ -27,14 +31,14 @@ pub(crate) struct LoopLink {
 }
 
 impl LoopLink {
-    pub(crate) fn new(bound: u64) -> Self {
+    pub(crate) fn new(bound: u64, overflow: Overflow) -> Self {
         LoopLink {
             queue: Mutex::default(),
             sleeping: AtomicBool::new(false),
             paused: AtomicBool::new(false),
             needs_nudge: AtomicBool::new(false),
             waker: OnceLock::new(),
-            log: Mutex::new(MergedLog::new(bound)),
+            log: Mutex::new(MergedLog::new(bound, overflow)),
         }
     }
 
