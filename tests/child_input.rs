@@ -115,6 +115,7 @@ fn an_abort_ends_the_input_and_forgets_the_rest() {
         within(stdin.flush()).await.unwrap();
         stdin.write(vec![b'x'; 4 * MIB]).unwrap();
         stdin.abort();
+        assert!(matches!(within(stdin.flush()).await, Err(StdinError::Ended)));
         assert!(matches!(stdin.write("more"), Err(StdinError::Ended)));
         let output = within(child.output()).await.unwrap();
         let text = String::from_utf8(output.stdout).unwrap();

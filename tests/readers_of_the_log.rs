@@ -6,8 +6,8 @@ mod support;
 use std::{thread, time::Duration};
 
 use actix_process::{
-    Batch, Command, Fact, LineEnd, Policy, RegistrationOrder, Seq, Start, Stream, Subscribe,
-    WaitForLineError,
+    Batch, Command, DecodeError, Fact, LineEnd, Policy, RegistrationOrder, Seq, Start, Stream,
+    Subscribe, WaitForLineError,
 };
 use futures::StreamExt;
 use support::{recorder, run, run_with_policy, within};
@@ -97,11 +97,11 @@ fn a_reader_is_a_stream_and_a_blocking_iterator() {
     run(async || {
         let policy = Policy::start().unwrap();
         let stream = policy.log(Start::Beginning);
-        let iterator = policy.log(Start::Beginning);
+        // Made here, used on another thread.
+        let iterator = policy.log(Start::Beginning).blocking();
         let mut text = Vec::new();
         let writer = policy.log(Start::Beginning);
-        let blocked =
-            thread::spawn(move || iterator.blocking().flat_map(|it| numbers(&it)).count());
+        let blocked = thread::spawn(move || iterator.flat_map(|it| numbers(&it)).count());
         let written = thread::spawn(move || {
             writer.write_lines(&mut text).unwrap();
             String::from_utf8(text).unwrap()
@@ -215,5 +215,23 @@ fn registration_order_is_the_same_whatever_the_children_do() {
             }
             assert_eq!(expected.get_or_insert_with(|| bytes.clone()), &bytes);
         }
+    });
+}
+
+#[test]
+fn a_child_whose_entries_are_gone_is_told_to_be_and_not_waited_for() {
+    run(async || {
+        let policy = Policy::builder().log_bound(256 * 1024).start().unwrap();
+        let child = policy.spawn(Command::new("echo").arg("gone")).await.unwrap();
+        within(child.wait()).await.unwrap();
+        for _ in 0..20 {
+            let other = policy.spawn(Command::shell("head -c 100000 /dev/zero")).await.unwrap();
+            within(other.wait()).await.unwrap();
+        }
+        let frames: Vec<_> = within(child.decode(Stream::Stdout, Netstring).collect()).await;
+        assert!(matches!(frames[..], [Err(DecodeError::Gone)]));
+        let line = child.wait_for_line("gone", support::DEADLINE).await;
+        assert!(matches!(line, Err(WaitForLineError::Ended(_))), "{line:?}");
+        policy.shutdown(Duration::ZERO).await;
     });
 }

@@ -195,3 +195,13 @@ fn a_policy_without_a_system_works_and_ends_with_its_handle() {
         assert_eq!(exit.status, ExitStatus::Code(8));
     });
 }
+
+#[test]
+fn a_grace_without_end_waits_for_the_children_and_no_longer() {
+    support::run(async || {
+        let policy = Policy::start().unwrap();
+        let child = policy.spawn(Command::new("sleep").arg("1000")).await.unwrap();
+        support::within(policy.shutdown(std::time::Duration::MAX)).await;
+        assert_eq!(child.try_wait().unwrap().unwrap().status.returncode(), -15);
+    });
+}

@@ -26,6 +26,8 @@ pub(crate) struct Request(pub(crate) String);
 struct Place {
     process: Process,
     child: Option<Child>,
+    /// It is being spawned.
+    starting: bool,
     /// It is to be started again when it has ended.
     restart: bool,
 }
@@ -49,7 +51,7 @@ impl Board {
         done: oneshot::Sender<u8>,
     ) -> Self {
         let width = processes.iter().map(|it| it.name.chars().count()).max().unwrap_or(0);
-        let place = |process| Place { process, child: None, restart: false };
+        let place = |process| Place { process, child: None, starting: false, restart: false };
         Board {
             policy,
             places: processes.into_iter().map(place).collect(),
@@ -62,16 +64,26 @@ impl Board {
     }
 
     fn start_process(&mut self, at: usize, context: &mut Context<Self>) {
+        self.places[at].starting = true;
         // A group of its own: a signal reaches what the shell starts, too.
         let command = Command::shell(&*self.places[at].process.command);
         let spawn = Spawn::new(command.process_group(ProcessGroup::Own));
         let policy = self.policy.clone();
         let spawned = async move { policy.spawn(spawn).await };
-        context
-            .spawn(spawned.into_actor(self).map(move |child, board, _| board.started(at, child)));
+        context.spawn(
+            spawned
+                .into_actor(self)
+                .map(move |child, board, context| board.started(at, child, context)),
+        );
     }
 
-    fn started(&mut self, at: usize, child: Result<Child, SpawnError>) {
+    fn started(
+        &mut self,
+        at: usize,
+        child: Result<Child, SpawnError>,
+        context: &mut Context<Self>,
+    ) {
+        self.places[at].starting = false;
         match child {
             Ok(child) => {
                 self.say(at, '=', format!("started, pid {}", child.pid()).as_bytes());
@@ -79,6 +91,11 @@ impl Board {
                 self.lines.insert(child.id(), (at, ChildLines::default()));
                 self.places[at].child = Some(child);
                 early.iter().for_each(|entry| self.entry(entry));
+                // Its exit may have been here before it.
+                let child = self.places[at].child.as_ref();
+                if let Some(Ok(exit)) = child.and_then(Child::try_wait) {
+                    self.exited(&exit, context);
+                }
             }
             Err(error) => {
                 self.say(at, '=', error.to_string().as_bytes());
@@ -116,12 +133,23 @@ impl Board {
         }
     }
 
+    fn exited(&mut self, exit: &ChildExited, context: &mut Context<Self>) {
+        let is_its = |place: &Place| place.child.as_ref().is_some_and(|it| it.id() == exit.child);
+        let Some(at) = self.places.iter().position(is_its) else { return };
+        self.places[at].child = None;
+        if std::mem::take(&mut self.places[at].restart) {
+            self.start_process(at, context);
+        } else {
+            self.ended(exit.status.shell_code());
+        }
+    }
+
     /// A process has ended and is not started again.
     fn ended(&mut self, code: u8) {
         if self.first_failure == 0 {
             self.first_failure = code;
         }
-        if self.places.iter().all(|place| place.child.is_none()) {
+        if self.places.iter().all(|place| place.child.is_none() && !place.starting) {
             self.tell(self.first_failure);
         }
     }
@@ -165,14 +193,7 @@ impl Handler<ChildExited> for Board {
     type Result = ();
 
     fn handle(&mut self, exit: ChildExited, context: &mut Self::Context) {
-        let is_its = |place: &Place| place.child.as_ref().is_some_and(|it| it.id() == exit.child);
-        let Some(at) = self.places.iter().position(is_its) else { return };
-        self.places[at].child = None;
-        if std::mem::take(&mut self.places[at].restart) {
-            self.start_process(at, context);
-        } else {
-            self.ended(exit.status.shell_code());
-        }
+        self.exited(&exit, context);
     }
 }
 
@@ -187,11 +208,14 @@ impl Handler<Request> for Board {
             ("restart", Some(at)) => {
                 if self.terminate(at, context) {
                     self.places[at].restart = true;
-                } else {
+                } else if !self.places[at].starting {
                     self.start_process(at, context);
                 }
             }
-            ("stop", Some(at)) => drop(self.terminate(at, context)),
+            ("stop", Some(at)) => {
+                self.places[at].restart = false;
+                self.terminate(at, context);
+            }
             _ => eprintln!("procfile: type `restart NAME` or `stop NAME`"),
         }
     }

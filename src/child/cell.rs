@@ -1,10 +1,10 @@
 //! `ChildCell`: what stays known of a child for as long as anyone holds its handle.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::SetOnce;
 
-use crate::{ChildId, PolicyStopped, input::InputQueue, log::ChildExited};
+use crate::{ChildId, PolicyStopped, Seq, input::InputQueue, log::ChildExited};
 
 /// A child's identity and its sticky status, set once by the read loop.
 #[derive(Debug)]
@@ -14,6 +14,9 @@ pub(crate) struct ChildCell {
     pub(crate) program: Arc<str>,
     /// What is to be written to its standard input, where that is a pipe.
     pub(crate) input: Option<Arc<InputQueue>>,
+    /// The places of its spawn and of its close in the log, once they have one.
+    pub(crate) spawned: OnceLock<Seq>,
+    pub(crate) closed: OnceLock<Seq>,
     /// The reason is boxed: it is large, and hardly ever there.
     exit: SetOnce<Result<ChildExited, Box<PolicyStopped>>>,
 }
@@ -26,7 +29,8 @@ impl ChildCell {
         input: Option<InputQueue>,
     ) -> Arc<Self> {
         let input = input.map(Arc::new);
-        Arc::new(ChildCell { id, pid, program, input, exit: SetOnce::new() })
+        let (spawned, closed) = (OnceLock::new(), OnceLock::new());
+        Arc::new(ChildCell { id, pid, program, input, spawned, closed, exit: SetOnce::new() })
     }
 
     /// Settles the status; whatever comes second is ignored.

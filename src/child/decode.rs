@@ -36,45 +36,47 @@ impl Child {
     where
         D: Decoder<Error: From<io::Error>>,
     {
-        let id = self.id();
+        let (id, cell) = (self.id(), Arc::clone(self.cell()));
         let state = Decoding {
             reader: LogReader::open(Arc::clone(&self.link), Start::Beginning),
             decoder,
             bytes: BytesMut::new(),
-            gone: false,
             ended: false,
         };
-        futures_util::stream::unfold(Some(state), move |state| async move {
-            let mut state = state?;
-            loop {
-                let frame = if state.ended {
-                    state.decoder.decode_eof(&mut state.bytes)
-                } else {
-                    state.decoder.decode(&mut state.bytes)
-                };
-                match frame {
-                    Ok(Some(frame)) => return Some((Ok(frame), Some(state))),
-                    Ok(None) if state.ended => return None,
-                    Ok(None) => {}
-                    Err(error) => return Some((Err(DecodeError::Frame(error)), None)),
-                }
-                let Some(batch) = state.reader.next().await else {
-                    state.ended = true;
-                    continue;
-                };
-                // A gap before the child's spawn is not about the child.
-                state.gone |= batch.gap().is_some();
-                for entry in batch.entries().filter(|entry| entry.child == id) {
-                    match &entry.fact {
-                        Fact::Spawned { .. } => state.gone = false,
-                        Fact::Chunk(_) | Fact::Exited(_) | Fact::Closed if state.gone => {
-                            return Some((Err(DecodeError::Gone), None));
+        futures_util::stream::unfold(Some(state), move |state| {
+            let cell = Arc::clone(&cell);
+            async move {
+                let mut state = state?;
+                loop {
+                    let frame = if state.ended {
+                        state.decoder.decode_eof(&mut state.bytes)
+                    } else {
+                        state.decoder.decode(&mut state.bytes)
+                    };
+                    match frame {
+                        Ok(Some(frame)) => return Some((Ok(frame), Some(state))),
+                        Ok(None) if state.ended => return None,
+                        Ok(None) => {}
+                        Err(error) => return Some((Err(DecodeError::Frame(error)), None)),
+                    }
+                    let Some(batch) = state.reader.next().await else {
+                        state.ended = true;
+                        continue;
+                    };
+                    // A gap before the child's spawn is not about the child.
+                    if let (Some(gap), Some(spawned)) = (batch.gap(), cell.spawned.get())
+                        && *spawned <= gap.last
+                    {
+                        return Some((Err(DecodeError::Gone), None));
+                    }
+                    for entry in batch.entries().filter(|entry| entry.child == id) {
+                        match &entry.fact {
+                            Fact::Chunk(chunk) if chunk.stream == stream => {
+                                state.bytes.extend_from_slice(&chunk.bytes);
+                            }
+                            Fact::Closed => state.ended = true,
+                            Fact::Chunk(_) | Fact::Spawned { .. } | Fact::Exited(_) => {}
                         }
-                        Fact::Chunk(chunk) if chunk.stream == stream => {
-                            state.bytes.extend_from_slice(&chunk.bytes);
-                        }
-                        Fact::Closed => state.ended = true,
-                        Fact::Chunk(_) | Fact::Exited(_) => {}
                     }
                 }
             }
@@ -86,7 +88,5 @@ struct Decoding<D> {
     reader: LogReader,
     decoder: D,
     bytes: BytesMut,
-    /// The log has dropped what was before the first entry that it still holds of this child.
-    gone: bool,
     ended: bool,
 }

@@ -70,6 +70,13 @@ impl Child {
         let mut lines = ChildLines::default();
         let mut found = None;
         while let Some(batch) = reader.next().await {
+            if let Some(gap) = batch.gap() {
+                // No line goes on after a gap, and the child's end can be in it.
+                lines = ChildLines::default();
+                if self.cell().closed.get().is_some_and(|closed| *closed <= gap.last) {
+                    return None;
+                }
+            }
             for entry in batch.entries().filter(|entry| entry.child == self.id()) {
                 lines.push(&entry.fact, |line| {
                     if found.is_none() && regex.is_match(&line.line.bytes) {

@@ -147,8 +147,9 @@ impl Collector for Reaping {
 
 impl ChildWatcher for FastWatcher {
     fn add_child_handler(&self, pid: i32, handler: ExitHandler) -> Result<(), WatchError> {
-        let on = self.attachment.on();
         let mut state = self.reaping.lock();
+        // Under the lock: a close comes wholly before or wholly after.
+        let on = self.attachment.on();
         let parked = state.parked.remove(&pid).map(|(_, exit)| exit);
         // A child that is there is not the one that was parked under its number before.
         let is_there = wait::peek(Which::Pid(pid)).is_ok();

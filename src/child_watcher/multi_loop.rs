@@ -53,6 +53,10 @@ impl ChildWatcher for MultiLoopWatcher {
             return Ok(());
         }
         self.asking.handlers.insert(pid, registered);
+        // A close may have come in between, and cleared the table before.
+        if !self.is_active() && self.asking.handlers.remove(pid) {
+            return Err(WatchError::Inactive);
+        }
         // It may have ended before: its signal has come and gone.
         self.asking.handlers.ask(pid);
         Ok(())

@@ -38,6 +38,10 @@ impl ChildWatcher for SafeWatcher {
             return Ok(());
         }
         self.asking.handlers.insert(pid, Registered { handler, on: None });
+        // A close may have come in between, and cleared the table before.
+        if !self.is_active() && self.asking.handlers.remove(pid) {
+            return Err(WatchError::Inactive);
+        }
         // It may have ended before: its signal has come and gone. On the loop, as ever.
         let asking = Arc::clone(&self.asking);
         on.spawn(async move { asking.handlers.ask(pid) });

@@ -26,6 +26,8 @@ struct State {
     /// Above the high mark, and not yet down to the low one.
     full: bool,
     end: End,
+    /// Bytes that were queued went nowhere.
+    discarded: bool,
     waiting: Vec<Waker>,
 }
 
@@ -58,6 +60,7 @@ impl InputQueue {
             high: HIGH,
             full: false,
             end: End::Open,
+            discarded: false,
             waiting: Vec::new(),
         }))
     }
@@ -108,6 +111,9 @@ impl InputQueue {
         if let End::Closed(Some(_)) = state.end {
             return Poll::Ready(state.check_open());
         }
+        if all && state.discarded {
+            return Poll::Ready(Err(StdinError::Ended));
+        }
         let ready = if all { state.queued == 0 } else { !state.full };
         if ready {
             return Poll::Ready(Ok(()));
@@ -150,6 +156,7 @@ impl InputQueue {
             return;
         }
         state.end = End::Closed(errno);
+        state.discarded = state.queued > 0;
         state.buffers.clear();
         state.queued = 0;
         state.full = false;

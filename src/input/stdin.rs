@@ -92,7 +92,7 @@ impl ChildStdin {
     ///
     /// # Errors
     ///
-    /// As [`ready`](ChildStdin::ready).
+    /// As [`ready`](ChildStdin::ready), and [`StdinError::Ended`] where an abort has discarded some.
     pub async fn flush(&self) -> Result<(), StdinError> {
         poll_fn(|context| self.queue.poll_ready(true, context.waker())).await
     }

@@ -74,23 +74,14 @@ impl LogReader {
         let mut children: HashMap<ChildId, ChildLines> = HashMap::new();
         for batch in self.blocking() {
             if let Some(gap) = batch.gap() {
+                // No line goes on after a gap.
+                finish_all(&mut children, &mut out)?;
                 writeln!(out, "... {} bytes in {} chunks are gone", gap.bytes, gap.chunks)?;
             }
             for Entry { child, fact, .. } in batch.entries() {
-                let mut written = Ok(());
-                children.entry(*child).or_default().push(fact, |ChildLine { stream, line }| {
-                    let mark = match stream {
-                        Stream::Stdout => "|",
-                        Stream::Stderr => "!",
-                        Stream::Extra(_) => "+",
-                    };
-                    if written.is_ok() {
-                        written = write!(out, "{child} {mark} ")
-                            .and_then(|()| out.write_all(&line.bytes))
-                            .and_then(|()| out.write_all(b"\n"));
-                    }
-                });
-                written?;
+                let mut lines = Vec::new();
+                children.entry(*child).or_default().push(fact, |line| lines.push(line));
+                lines.iter().try_for_each(|line| write_line(&mut out, *child, line))?;
                 match fact {
                     Fact::Exited(exit) => writeln!(out, "{child} = {}", exit.status)?,
                     Fact::Closed => drop(children.remove(child)),
@@ -99,6 +90,27 @@ impl LogReader {
             }
             out.flush()?;
         }
-        Ok(())
+        finish_all(&mut children, &mut out)?;
+        out.flush()
     }
+}
+
+fn finish_all(children: &mut HashMap<ChildId, ChildLines>, out: &mut impl Write) -> io::Result<()> {
+    for (child, mut lines) in children.drain() {
+        let mut rests = Vec::new();
+        lines.finish(|line| rests.push(line));
+        rests.iter().try_for_each(|line| write_line(out, child, line))?;
+    }
+    Ok(())
+}
+
+fn write_line(out: &mut impl Write, child: ChildId, line: &ChildLine) -> io::Result<()> {
+    let mark = match line.stream {
+        Stream::Stdout => '|',
+        Stream::Stderr => '!',
+        Stream::Extra(_) => '+',
+    };
+    write!(out, "{child} {mark} ")?;
+    out.write_all(&line.line.bytes)?;
+    out.write_all(b"\n")
 }

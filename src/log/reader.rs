@@ -65,8 +65,9 @@ impl LogReader {
     /// The same batches as an iterator that blocks the thread while there are none, for threads
     /// outside of any async runtime.
     pub fn blocking(self) -> impl Iterator<Item = Batch> {
-        let waker = Waker::from(Arc::new(Unpark(thread::current())));
         std::iter::from_fn(move || {
+            // The iterator may have gone to another thread since the last call.
+            let waker = Waker::from(Arc::new(Unpark(thread::current())));
             loop {
                 match self.poll(&mut Context::from_waker(&waker)) {
                     Poll::Ready(batch) => return batch,

@@ -14,7 +14,8 @@ use crate::ChildId;
 /// [`ErrorOutput::WithStdout`](crate::ErrorOutput::WithStdout)), and when a descendant that outlives
 /// its child writes: those bytes come when they come.
 ///
-/// It holds what the later children have written so far, in memory, as shared slices.
+/// It holds what the later children have written so far, in memory, as shared slices. It needs a
+/// reader without gaps: one that misses an exit waits for it until [`finish`](Self::finish).
 ///
 /// ```no_run
 /// # use actix_process::{PolicyHandle, RegistrationOrder, Start};

@@ -34,6 +34,13 @@ const GROUP_KILLED: Duration = Duration::from_millis(200);
 const TERMINATE: &[UnixSignal] = &[UnixSignal::SIGTERM, UnixSignal::SIGCONT];
 const KILL: &[UnixSignal] = &[UnixSignal::SIGKILL];
 
+/// A grace may be as long as a duration can be: nobody waits for more than this.
+const LONGEST_GRACE: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
+fn after(grace: Duration) -> Instant {
+    Instant::now() + grace.min(LONGEST_GRACE)
+}
+
 /// A request to end.
 #[derive(Debug)]
 pub(super) struct StopRequest {
@@ -70,7 +77,7 @@ impl Running {
         StopRequest { grace, reason }: StopRequest,
         requests: &mut mpsc::UnboundedReceiver<StopRequest>,
     ) -> PolicyStopped {
-        let deadline = Instant::now() + grace;
+        let deadline = after(grace);
         let intake_stopped = self.stop_intake(grace).await;
         self.table.signal_all(TERMINATE);
         self.ended_by(deadline, requests).await;
@@ -120,7 +127,7 @@ impl Running {
                 () = &mut emptied => return,
                 () = sleep_until(deadline) => return,
                 Some(request) = requests.recv() => {
-                    deadline = deadline.min(Instant::now() + request.grace);
+                    deadline = deadline.min(after(request.grace));
                 }
             }
         }

@@ -217,6 +217,8 @@ impl Core {
         let child = cell.id;
         let fact = Fact::Spawned { pid: cell.pid, program: Arc::clone(&cell.program) };
         let seq = self.stage(child, fact.clone());
+        // Registered once, so it is not set yet.
+        let _ = cell.spawned.set(seq);
         self.publisher.notice(Notice::Fact(seq, child, fact));
         span.in_scope(|| tracing::debug!("spawned"));
         let state = ChildState::new(outputs.len());
@@ -370,7 +372,12 @@ impl Core {
     fn closed(&mut self, child: ChildId) {
         let seq = self.stage(child, Fact::Closed);
         self.end_input(child, Some(libc::EPIPE));
-        let released_to = self.children.remove(&child).and_then(|entry| entry.released_to);
+        let entry = self.children.remove(&child);
+        if let Some(entry) = &entry {
+            // Closed once, so it is not set yet.
+            let _ = entry.cell.closed.set(seq);
+        }
+        let released_to = entry.and_then(|entry| entry.released_to);
         self.publisher.notice(Notice::Fact(seq, child, Fact::Closed));
         self.publisher.notice(Notice::Released(child, released_to));
     }

@@ -30,6 +30,8 @@ impl HostedWatcher {
 
     pub(crate) fn add(&self, pid: i32, handler: ExitHandler) -> Result<(), WatchError> {
         self.guarded(|watcher| watcher.add_child_handler(pid, handler)).unwrap_or_else(|| {
+            // It may have kept the handler; two must not reap the child.
+            self.remove(pid);
             Err(WatchError::System {
                 what: format!("child {pid}"),
                 step: "add its handler",
@@ -39,7 +41,8 @@ impl HostedWatcher {
     }
 
     pub(crate) fn remove(&self, pid: i32) -> bool {
-        self.guarded(|watcher| watcher.remove_child_handler(pid)).unwrap_or(false)
+        // After a panic nothing more is expected of it.
+        self.guarded(|watcher| watcher.remove_child_handler(pid)).unwrap_or(true)
     }
 
     fn guarded<R>(&self, call: impl FnOnce(&dyn ChildWatcher) -> R) -> Option<R> {

@@ -65,6 +65,8 @@ struct Pipe {
 struct Writer {
     key: PipeKey,
     pipe: OwnedFd,
+    /// What the next operation is to write.
+    next: Option<Bytes>,
     /// What the operation in flight writes.
     in_flight: Option<Bytes>,
     leaving: bool,
@@ -117,6 +119,9 @@ pub(in crate::pipes) struct Ring {
     wake_armed: bool,
     slots: Slots<Pipe>,
     writers: Slots<Writer>,
+    /// Writers with something to submit: submitting can make completions, and those are only for
+    /// `turn` to make.
+    writing: VecDeque<PipeToken>,
     /// Pipes that wait for a multishot read or a record's read.
     asking: VecDeque<PipeToken>,
     /// Hot pipes in the order in which they get their next read.
@@ -162,6 +167,7 @@ impl Ring {
             wake_armed: false,
             slots: Slots::default(),
             writers: Slots::default(),
+            writing: VecDeque::new(),
             asking: VecDeque::new(),
             queue: VecDeque::new(),
             gather: Gather::new(),
@@ -205,6 +211,9 @@ impl Ring {
             unsafe { enter::push(&mut self.ring.0, &entry)? };
             self.wake_armed = true;
         }
+        while let Some(token) = self.writing.pop_front() {
+            self.submit_write(token)?;
+        }
         // A pipe whose read found no buffer asks again only when there is one.
         for _ in 0..self.asking.len() {
             let Some(token) = self.asking.pop_front() else { break };
@@ -246,8 +255,12 @@ impl Ring {
     }
 
     /// Submits a write; the ring waits for room in the pipe by itself.
-    fn submit_write(&mut self, token: PipeToken, bytes: Bytes) -> io::Result<()> {
+    fn submit_write(&mut self, token: PipeToken) -> io::Result<()> {
         let Some(writer) = self.writers.get_mut(token) else { return Ok(()) };
+        if writer.leaving {
+            return self.cancel(user_data(token) | WRITER);
+        }
+        let Some(bytes) = writer.next.take() else { return Ok(()) };
         let bytes = writer.in_flight.insert(bytes);
         let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         let fd = types::Fd(writer.pipe.as_raw_fd());
@@ -407,12 +420,13 @@ impl PipeDriver for Ring {
     }
 
     fn add_writer(&mut self, key: PipeKey, pipe: OwnedFd) -> PipeToken {
-        self.writers.insert(Writer { key, pipe, in_flight: None, leaving: false })
+        self.writers.insert(Writer { key, pipe, next: None, in_flight: None, leaving: false })
     }
 
     fn write(&mut self, token: PipeToken, bytes: Bytes) {
-        if let Err(error) = self.submit_write(token, bytes) {
-            tracing::error!(%error, "a write could not be submitted");
+        if let Some(writer) = self.writers.get_mut(token) {
+            writer.next = Some(bytes);
+            self.writing.push_back(token);
         }
     }
 
@@ -423,9 +437,7 @@ impl PipeDriver for Ring {
             return;
         }
         writer.leaving = true;
-        if let Err(error) = self.cancel(user_data(token) | WRITER) {
-            tracing::warn!(%error, "a write could not be cancelled; its pipe stays open");
-        }
+        self.writing.push_back(token);
     }
 
     fn pipe(&self, token: PipeToken) -> Option<BorrowedFd<'_>> {
