@@ -16,6 +16,7 @@ use nix::errno::Errno;
 
 use super::{Found, LoopWaker, Observed, PipeDriver, PipeKey, PipeKind, PipeToken, driver::Slots};
 use crate::{
+    ChildId,
     log::{Gather, SLAB_LEN},
     sys,
 };
@@ -140,9 +141,31 @@ impl Sweep {
 }
 
 impl Sweep {
+    fn hurry_writers(&mut self) {
+        let now = Instant::now();
+        for &token in &self.writing {
+            if let Some(writer) = self.writers.get_mut(token) {
+                (writer.due, writer.pause) = (now, SHORTEST);
+            }
+        }
+    }
+
+    /// Looks at a child's pipes soon: it has been given something to read.
+    fn hurry_readers(&mut self, child: ChildId) {
+        let now = Instant::now();
+        for &token in &self.order {
+            if let Some(swept) = self.slots.get_mut(token)
+                && swept.key.child == child
+            {
+                (swept.due, swept.pause) = (now, SHORTEST);
+            }
+        }
+    }
+
     /// Tries every write that is due. Gives when the next one is, `None` for at once.
     fn write_all(&mut self, found: &mut VecDeque<Found>) -> Option<Instant> {
         let now = Instant::now();
+        let before = found.len();
         let mut next = now + STATUS;
         let (writers, started) = (&mut self.writers, self.started);
         self.writing.retain(|&token| {
@@ -169,6 +192,9 @@ impl Sweep {
             }
             false
         });
+        for found in found.iter().skip(before) {
+            self.hurry_readers(found.key.child);
+        }
         Some(next)
     }
 }
@@ -239,6 +265,10 @@ impl PipeDriver for Sweep {
 
     fn turn(&mut self, sleep: bool, room: u64, found: &mut VecDeque<Found>) -> io::Result<()> {
         let next = self.sweep(room, found);
+        if next.is_none() {
+            // A child that has just written may have read before.
+            self.hurry_writers();
+        }
         let next = self.write_all(found).and_then(|due| Some(next?.min(due)));
         if let Some(next) = next
             && sleep
