@@ -13,7 +13,7 @@ use actix_process::{EventLoop, SignalArrived, SignalHandlerError};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, raise, sigaction};
 use support::{run, until};
 
-struct Counter(Arc<AtomicUsize>);
+struct Counter(i32, Arc<AtomicUsize>);
 
 impl Actor for Counter {
     type Context = Context<Self>;
@@ -23,14 +23,18 @@ impl Handler<SignalArrived> for Counter {
     type Result = ();
 
     fn handle(&mut self, arrived: SignalArrived, _: &mut Self::Context) {
-        assert_eq!(arrived.signal, libc::SIGUSR1);
-        self.0.fetch_add(1, SeqCst);
+        assert_eq!(arrived.signal, self.0);
+        self.1.fetch_add(1, SeqCst);
     }
 }
 
 fn counter() -> (Recipient<SignalArrived>, Arc<AtomicUsize>) {
+    counter_of(libc::SIGUSR1)
+}
+
+fn counter_of(signal: i32) -> (Recipient<SignalArrived>, Arc<AtomicUsize>) {
     let count = Arc::new(AtomicUsize::new(0));
-    (Counter(Arc::clone(&count)).start().recipient(), count)
+    (Counter(signal, Arc::clone(&count)).start().recipient(), count)
 }
 
 static FOREIGN: AtomicUsize = AtomicUsize::new(0);
@@ -113,19 +117,20 @@ fn a_handler_is_told_of_no_signal_that_came_before_it() {
         loops[1].add_signal_handler(libc::SIGUSR1, recipient).unwrap();
         let (recipient, replacing) = counter();
         loops[0].add_signal_handler(libc::SIGUSR1, recipient).unwrap();
-        // The loops have come to their handlers when each has run something after it.
+        // A signal that was told wrongly would have been told before another, later one.
+        let mut others = Vec::new();
         for event_loop in &loops {
-            let (ran, waited) = tokio::sync::oneshot::channel();
-            assert!(event_loop.spawn(async move {
-                actix::clock::sleep(std::time::Duration::from_millis(20)).await;
-                ran.send(()).unwrap();
-            }));
-            waited.await.unwrap();
+            let (recipient, other) = counter_of(libc::SIGUSR2);
+            event_loop.add_signal_handler(libc::SIGUSR2, recipient).unwrap();
+            others.push(other);
         }
+        raise(Signal::SIGUSR2).unwrap();
+        until("both are told the other", || others.iter().all(|it| it.load(SeqCst) == 1)).await;
         assert_eq!((late.load(SeqCst), replacing.load(SeqCst)), (0, 0));
         raise(Signal::SIGUSR1).unwrap();
         until("both are told", || late.load(SeqCst) + replacing.load(SeqCst) == 2).await;
         assert!(loops.iter().all(|it| it.remove_signal_handler(libc::SIGUSR1)));
+        assert!(loops.iter().all(|it| it.remove_signal_handler(libc::SIGUSR2)));
     });
 }
 
