@@ -15,6 +15,7 @@ use super::{
     buffers::{BufferRing, CopyGroup},
     enter::{self, Wait},
     slot::{Event, Mode, Next, Reading},
+    writers::{WRITER, Writers},
 };
 use crate::{
     log::{Gather, SLAB_LEN, Slab},
@@ -40,10 +41,7 @@ const BUSY: usize = 4;
 const WAKE: u64 = u64::MAX;
 const CANCELLED: u64 = u64::MAX - 1;
 
-/// Marks the completions of writes.
-const WRITER: u64 = 1 << 62;
-
-fn user_data(token: PipeToken) -> u64 {
+pub(super) fn user_data(token: PipeToken) -> u64 {
     u64::from(token.generation) << 32 | u64::from(token.slot)
 }
 
@@ -58,18 +56,6 @@ struct Pipe {
     reading: Reading,
     /// The buffer group of the operation in flight.
     group: u16,
-}
-
-/// A pipe that is written to.
-#[derive(Debug)]
-struct Writer {
-    key: PipeKey,
-    pipe: OwnedFd,
-    /// What the next operation is to write.
-    next: Option<Bytes>,
-    /// What the operation in flight writes.
-    in_flight: Option<Bytes>,
-    leaving: bool,
 }
 
 /// The slabs that one-shot reads land in, by buffer id; `None` where it is to be replaced.
@@ -118,10 +104,7 @@ pub(in crate::pipes) struct Ring {
     wake_count: Box<u64>,
     wake_armed: bool,
     slots: Slots<Pipe>,
-    writers: Slots<Writer>,
-    /// Writers with something to submit: submitting can make completions, and those are only for
-    /// `turn` to make.
-    writing: VecDeque<PipeToken>,
+    writers: Writers,
     /// Pipes that wait for a multishot read or a record's read.
     asking: VecDeque<PipeToken>,
     /// Hot pipes in the order in which they get their next read.
@@ -166,8 +149,7 @@ impl Ring {
             wake_count: Box::new(0),
             wake_armed: false,
             slots: Slots::default(),
-            writers: Slots::default(),
-            writing: VecDeque::new(),
+            writers: Writers::default(),
             asking: VecDeque::new(),
             queue: VecDeque::new(),
             gather: Gather::new(),
@@ -211,9 +193,7 @@ impl Ring {
             unsafe { enter::push(&mut self.ring.0, &entry)? };
             self.wake_armed = true;
         }
-        while let Some(token) = self.writing.pop_front() {
-            self.submit_write(token)?;
-        }
+        self.writers.submit(&mut self.ring.0)?;
         // A pipe whose read found no buffer asks again only when there is one.
         for _ in 0..self.asking.len() {
             let Some(token) = self.asking.pop_front() else { break };
@@ -242,52 +222,10 @@ impl Ring {
                 Some(_) => self.asking.push_back(token),
                 None => {}
             },
-            Next::Cancel => self.cancel(user_data(token))?,
+            Next::Cancel => cancel(&mut self.ring.0, user_data(token))?,
             Next::Close => drop(self.slots.remove(token)),
         }
         Ok(())
-    }
-
-    fn cancel(&mut self, operation: u64) -> io::Result<()> {
-        let entry = opcode::AsyncCancel::new(operation).build().user_data(CANCELLED);
-        // SAFETY: the entry points to nothing.
-        unsafe { enter::push(&mut self.ring.0, &entry) }
-    }
-
-    /// Submits a write; the ring waits for room in the pipe by itself.
-    fn submit_write(&mut self, token: PipeToken) -> io::Result<()> {
-        let Some(writer) = self.writers.get_mut(token) else { return Ok(()) };
-        if writer.leaving {
-            return self.cancel(user_data(token) | WRITER);
-        }
-        let Some(bytes) = writer.next.take() else { return Ok(()) };
-        let bytes = writer.in_flight.insert(bytes);
-        let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        let fd = types::Fd(writer.pipe.as_raw_fd());
-        let entry = opcode::Write::new(fd, bytes.as_ptr(), len).offset(u64::MAX).build();
-        // SAFETY: bytes and pipe stay in `writers`, untouched, until the operation's completion,
-        // and `writers` is dropped after the ring.
-        unsafe { enter::push(&mut self.ring.0, &entry.user_data(user_data(token) | WRITER)) }
-    }
-
-    fn complete_write(&mut self, token: PipeToken, result: i32, found: &mut VecDeque<Found>) {
-        let Some(writer) = self.writers.get_mut(token) else { return };
-        let bytes = writer.in_flight.take();
-        if writer.leaving {
-            self.writers.remove(token);
-            return;
-        }
-        let key = writer.key;
-        let again = [libc::EINTR, libc::EAGAIN, libc::ECANCELED].contains(&-result);
-        let what = match (usize::try_from(result), bytes) {
-            (Ok(len), _) => Observed::Written(len),
-            (Err(_), Some(bytes)) if again => return self.write(token, bytes),
-            (Err(_), _) => {
-                self.writers.remove(token);
-                Observed::Failed(io::Error::from_raw_os_error(-result))
-            }
-        };
-        found.push_back(Found { key, what });
     }
 
     /// Makes finds of one completion.
@@ -296,7 +234,7 @@ impl Ring {
             WAKE => self.wake_armed = false,
             CANCELLED => {}
             data if data & WRITER != 0 => {
-                self.complete_write(token(data & !WRITER), entry.result(), found);
+                found.extend(self.writers.complete(token(data & !WRITER), entry.result()));
             }
             data => return self.complete_read(token(data), entry, found),
         }
@@ -375,6 +313,13 @@ impl Ring {
     }
 }
 
+/// Cancels an operation by its user data.
+pub(super) fn cancel(ring: &mut IoUring, operation: u64) -> io::Result<()> {
+    let entry = opcode::AsyncCancel::new(operation).build().user_data(CANCELLED);
+    // SAFETY: the entry points to nothing.
+    unsafe { enter::push(ring, &entry) }
+}
+
 /// A read of at most `len` bytes into a buffer of `group`, picked when there is something to read.
 fn one_shot(fd: types::Fd, len: usize, group: u16) -> io_uring::squeue::Entry {
     opcode::Read::new(fd, std::ptr::null_mut(), len as u32)
@@ -420,24 +365,15 @@ impl PipeDriver for Ring {
     }
 
     fn add_writer(&mut self, key: PipeKey, pipe: OwnedFd) -> PipeToken {
-        self.writers.insert(Writer { key, pipe, next: None, in_flight: None, leaving: false })
+        self.writers.add(key, pipe)
     }
 
     fn write(&mut self, token: PipeToken, bytes: Bytes) {
-        if let Some(writer) = self.writers.get_mut(token) {
-            writer.next = Some(bytes);
-            self.writing.push_back(token);
-        }
+        self.writers.write(token, bytes);
     }
 
     fn remove_writer(&mut self, token: PipeToken) {
-        let Some(writer) = self.writers.get_mut(token) else { return };
-        if writer.in_flight.is_none() {
-            self.writers.remove(token);
-            return;
-        }
-        writer.leaving = true;
-        self.writing.push_back(token);
+        self.writers.remove(token);
     }
 
     fn pipe(&self, token: PipeToken) -> Option<BorrowedFd<'_>> {

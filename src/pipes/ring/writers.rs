@@ -1,0 +1,111 @@
+//! `Writers`: the pipes that the ring writes to, one operation at a time for each.
+
+use std::{
+    collections::VecDeque,
+    io,
+    os::fd::{AsRawFd, OwnedFd},
+};
+
+use bytes::Bytes;
+use io_uring::{IoUring, opcode, types};
+
+use super::{
+    driver::{cancel, user_data},
+    enter,
+};
+use crate::pipes::{Found, Observed, PipeKey, PipeToken, driver::Slots};
+
+/// Marks the completions of writes.
+pub(super) const WRITER: u64 = 1 << 62;
+
+/// A pipe that is written to.
+#[derive(Debug)]
+struct Writer {
+    key: PipeKey,
+    pipe: OwnedFd,
+    /// What the next operation is to write.
+    next: Option<Bytes>,
+    /// What the operation in flight writes.
+    in_flight: Option<Bytes>,
+    leaving: bool,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Writers {
+    slots: Slots<Writer>,
+    /// Those with something to submit: submitting can make completions, and those are only for a
+    /// turn to make.
+    due: VecDeque<PipeToken>,
+}
+
+impl Writers {
+    pub(super) fn add(&mut self, key: PipeKey, pipe: OwnedFd) -> PipeToken {
+        self.slots.insert(Writer { key, pipe, next: None, in_flight: None, leaving: false })
+    }
+
+    pub(super) fn write(&mut self, token: PipeToken, bytes: Bytes) {
+        if let Some(writer) = self.slots.get_mut(token) {
+            writer.next = Some(bytes);
+            self.due.push_back(token);
+        }
+    }
+
+    pub(super) fn remove(&mut self, token: PipeToken) {
+        let Some(writer) = self.slots.get_mut(token) else { return };
+        if writer.in_flight.is_none() {
+            self.slots.remove(token);
+            return;
+        }
+        writer.leaving = true;
+        self.due.push_back(token);
+    }
+
+    /// Submits what is due.
+    pub(super) fn submit(&mut self, ring: &mut IoUring) -> io::Result<()> {
+        while let Some(token) = self.due.pop_front() {
+            self.submit_one(ring, token)?;
+        }
+        Ok(())
+    }
+
+    /// Submits a write, whose wait for room is the ring's, or the cancelling of one.
+    fn submit_one(&mut self, ring: &mut IoUring, token: PipeToken) -> io::Result<()> {
+        let Some(writer) = self.slots.get_mut(token) else { return Ok(()) };
+        let name = user_data(token) | WRITER;
+        if writer.leaving {
+            return cancel(ring, name);
+        }
+        let Some(bytes) = writer.next.take() else { return Ok(()) };
+        let bytes = writer.in_flight.insert(bytes);
+        let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        let fd = types::Fd(writer.pipe.as_raw_fd());
+        let entry = opcode::Write::new(fd, bytes.as_ptr(), len).offset(u64::MAX).build();
+        // SAFETY: bytes and pipe stay in `slots`, untouched, until the operation's completion, and
+        // the driver drops its writers after the ring.
+        unsafe { enter::push(ring, &entry.user_data(name)) }
+    }
+
+    /// Makes a find of a completion, or tries once more.
+    pub(super) fn complete(&mut self, token: PipeToken, result: i32) -> Option<Found> {
+        let writer = self.slots.get_mut(token)?;
+        let bytes = writer.in_flight.take();
+        if writer.leaving {
+            self.slots.remove(token);
+            return None;
+        }
+        let key = writer.key;
+        let again = [libc::EINTR, libc::EAGAIN, libc::ECANCELED].contains(&-result);
+        let what = match (usize::try_from(result), bytes) {
+            (Ok(len), _) => Observed::Written(len),
+            (Err(_), Some(bytes)) if again => {
+                self.write(token, bytes);
+                return None;
+            }
+            (Err(_), _) => {
+                self.slots.remove(token);
+                Observed::Failed(io::Error::from_raw_os_error(-result))
+            }
+        };
+        Some(Found { key, what })
+    }
+}
