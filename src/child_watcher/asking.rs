@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::{HandlerTable, sigchld::Collector};
+use super::{HandlerTable, Registered, WatchError, sigchld::Collector};
 use crate::sys::wait::{self, Which};
 
 /// Asks only after the children that have a handler.
@@ -34,6 +34,20 @@ impl Collector for Asking {
 }
 
 impl Asking {
+    /// Watches a child, unless the watcher was closed, which clears the table, just before.
+    pub(super) fn watch(
+        &self,
+        pid: i32,
+        registered: Registered,
+        is_active: impl FnOnce() -> bool,
+    ) -> Result<(), WatchError> {
+        self.handlers.insert(pid, registered);
+        if !is_active() && self.handlers.remove(pid) {
+            return Err(WatchError::Inactive);
+        }
+        Ok(())
+    }
+
     /// Whoever still has a handler was reaped by someone else.
     fn no_children(&self, error: &io::Error) {
         tracing::debug!(%error, "no children are left");

@@ -1,12 +1,9 @@
 //! `ChildWatcher`: what a watcher of child processes is, and what can go wrong with one.
 
-use std::{
-    fmt, io,
-    panic::{AssertUnwindSafe, catch_unwind},
-};
+use std::{fmt, io};
 
 use super::ExitHandler;
-use crate::{EventLoop, supervise::message_of};
+use crate::{EventLoop, supervise::contain};
 
 /// A watcher of child processes: it learns when a child of this process has ended, reaps it, and
 /// tells the child's handler, once.
@@ -89,11 +86,8 @@ impl Registering {
 
 impl Drop for Registering {
     fn drop(&mut self) {
-        if let Some(end) = self.0.take()
-            && let Err(panic) = catch_unwind(AssertUnwindSafe(end))
-        {
-            let message = message_of(&*panic);
-            tracing::error!(message, "the end of a registration panicked");
+        if let Some(end) = self.0.take() {
+            contain("the end of a registration", end);
         }
     }
 }

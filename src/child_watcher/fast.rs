@@ -3,7 +3,6 @@
 use std::{
     collections::{BTreeSet, HashMap},
     fmt,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -14,7 +13,7 @@ use super::{
 };
 use crate::{
     EventLoop,
-    supervise::message_of,
+    supervise::contain,
     sys::wait::{self, Which},
 };
 
@@ -86,15 +85,8 @@ impl Reaping {
                 pid = exit.pid, status = %exit.status,
                 "a child that nobody watches was reaped: its status is lost to whoever waits for it",
             );
-            let told = catch_unwind(AssertUnwindSafe(|| (self.collateral_to)(exit)));
-            if let Err(panic) = told {
-                let message = message_of(&*panic);
-                tracing::error!(
-                    pid = exit.pid,
-                    message,
-                    "the report of a collateral exit panicked"
-                );
-            }
+            let whose = format_args!("the report of process {}, which nobody watched,", exit.pid);
+            contain(whose, || (self.collateral_to)(exit));
         }
     }
 

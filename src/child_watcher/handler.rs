@@ -1,15 +1,12 @@
 //! `ExitHandler` and `WatchedExit`: who hears of a watched child's exit, and what.
 
-use std::{
-    fmt, io,
-    panic::{AssertUnwindSafe, catch_unwind},
-};
+use std::{fmt, io};
 
 use actix::{Message, Recipient};
 
 use crate::{
     EventLoop, ExitStatus, ResourceUsage,
-    supervise::message_of,
+    supervise::contain,
     sys::wait::{self, Ended, Which},
 };
 
@@ -96,10 +93,7 @@ impl ExitHandler {
         match self.0 {
             Kind::Recipient(recipient) => recipient.do_send(exit),
             Kind::Closure(run) => {
-                if let Err(panic) = catch_unwind(AssertUnwindSafe(|| run(exit))) {
-                    let message = message_of(&*panic);
-                    tracing::error!(pid = exit.pid, message, "an exit handler panicked");
-                }
+                contain(format_args!("the exit handler of process {}", exit.pid), || run(exit));
             }
         }
     }

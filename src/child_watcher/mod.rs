@@ -6,6 +6,7 @@ mod fast;
 mod handler;
 mod multi_loop;
 mod pidfd;
+mod registry;
 mod safe;
 mod sigchld;
 mod table;

@@ -3,10 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{
-    ChildWatcher, ExitHandler, Registered, WatchError, WatchedExit,
-    asking::Asking,
-    sigchld::Listening,
-    table::{Standing, standing},
+    ChildWatcher, ExitHandler, Registered, WatchError, asking::Asking, sigchld::Listening,
+    table::admit,
 };
 use crate::EventLoop;
 
@@ -47,16 +45,9 @@ impl ChildWatcher for MultiLoopWatcher {
         if !self.is_active() {
             return Err(WatchError::Inactive);
         }
-        let registered = Registered { handler, on: EventLoop::current() };
-        if standing(pid)? == Standing::Gone {
-            registered.call(WatchedExit::lost(pid));
-            return Ok(());
-        }
-        self.asking.handlers.insert(pid, registered);
-        // A close may have come in between, and cleared the table before.
-        if !self.is_active() && self.asking.handlers.remove(pid) {
-            return Err(WatchError::Inactive);
-        }
+        let on = EventLoop::current();
+        let Some(handler) = admit(pid, handler, on.as_ref())? else { return Ok(()) };
+        self.asking.watch(pid, Registered { handler, on }, || self.is_active())?;
         // It may have ended before: its signal has come and gone.
         self.asking.handlers.ask(pid);
         Ok(())

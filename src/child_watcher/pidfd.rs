@@ -1,25 +1,20 @@
 //! `PidfdWatcher`: a pidfd for each child, on the attached loop.
 
 use std::{
-    collections::HashMap,
     io::ErrorKind,
-    os::fd::{AsFd, OwnedFd},
+    os::fd::OwnedFd,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
 use tokio::sync::oneshot;
 
 use super::{
-    ChildWatcher, ExitHandler, WatchError, WatchedExit,
-    contract::warn_of_pending,
-    table::{Standing, standing},
+    ChildWatcher, ExitHandler, Registered, WatchError, contract::warn_of_pending,
+    registry::Registry, table::admit,
 };
 use crate::{
     EventLoop,
-    sys::{
-        pidfd, readiness,
-        wait::{self, Which},
-    },
+    sys::{pidfd, readiness},
 };
 
 /// Watches each child by its pidfd, on the loop that it is attached to. Handlers' closures run on
@@ -28,28 +23,14 @@ use crate::{
 /// asyncio's `PidfdChildWatcher`, but for one thing: handlers outlive a detachment, and a child
 /// that ends meanwhile is told at the next attachment.
 #[derive(Debug, Default)]
-pub struct PidfdWatcher(Arc<Watched>);
-
-#[derive(Debug, Default)]
-struct Watched(Mutex<State>);
-
-#[derive(Debug, Default)]
-struct State {
-    on: Option<EventLoop>,
-    closed: bool,
-    registrations: u64,
-    children: HashMap<i32, Entry>,
+pub struct PidfdWatcher {
+    /// Locked before the registry, where both are.
+    on: Mutex<Option<EventLoop>>,
+    children: Arc<Registry<Wait>>,
 }
 
-#[derive(Debug)]
-struct Entry {
-    /// Tells this child from an earlier one that had the same PID.
-    registration: u64,
-    handler: ExitHandler,
-    pidfd: Arc<OwnedFd>,
-    /// The task that waits on the attached loop; ends when this is dropped.
-    _wait: Option<oneshot::Sender<()>>,
-}
+/// The task that waits on the attached loop, if any; it ends when this is dropped.
+type Wait = Option<oneshot::Sender<()>>;
 
 impl PidfdWatcher {
     /// A watcher that is not attached yet.
@@ -57,60 +38,30 @@ impl PidfdWatcher {
     pub fn new() -> Self {
         Self::default()
     }
-}
 
-impl Watched {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Drops the handler of a child that cannot be waited for.
-    fn forget(&self, pid: i32, registration: u64) {
-        let mut state = self.lock();
-        let is_it = |entry: &Entry| entry.registration == registration;
-        let dropped = if state.children.get(&pid).is_some_and(is_it) {
-            state.children.remove(&pid)
-        } else {
-            None
-        };
-        drop(state);
-        drop(dropped);
-    }
-
-    /// Reaps a child if it has ended, and tells its handler. True when there is no more to wait for.
-    fn finish(&self, pid: i32, registration: u64) -> bool {
-        let (entry, exit) = {
-            let mut state = self.lock();
-            let entry = state.children.get(&pid).filter(|it| it.registration == registration);
-            let Some(entry) = entry else { return true };
-            let reaped = wait::reap(Which::Pidfd(entry.pidfd.as_fd()));
-            let Some(exit) = WatchedExit::of(pid, reaped) else { return false };
-            let Some(entry) = state.children.remove(&pid) else { return true };
-            (entry, exit)
-        };
-        entry.handler.call(exit);
-        true
+    fn on(&self) -> MutexGuard<'_, Option<EventLoop>> {
+        self.on.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Starts the task that waits for a child.
 fn wait_on(
     on: &EventLoop,
-    watched: &Arc<Watched>,
+    children: &Arc<Registry<Wait>>,
     pid: i32,
     registration: u64,
     pidfd: &Arc<OwnedFd>,
 ) -> oneshot::Sender<()> {
     let (cancel, cancelled) = oneshot::channel();
-    let (watched, pidfd) = (Arc::downgrade(watched), Arc::clone(pidfd));
+    let (children, pidfd) = (Arc::downgrade(children), Arc::clone(pidfd));
     // Where the loop has ended, the child waits for the next attachment.
     on.spawn(async move {
         tokio::select! {
             _ = cancelled => {}
-            Err(error) = ended(&watched, pid, registration, pidfd) => {
+            Err(error) = ended(&children, pid, registration, pidfd) => {
                 tracing::error!(pid, %error, "a child cannot be waited for on this event loop");
-                if let Some(watched) = watched.upgrade() {
-                    watched.forget(pid, registration);
+                if let Some(children) = children.upgrade() {
+                    children.forget(pid, registration);
                 }
             }
         }
@@ -119,7 +70,7 @@ fn wait_on(
 }
 
 async fn ended(
-    watched: &Weak<Watched>,
+    children: &Weak<Registry<Wait>>,
     pid: i32,
     registration: u64,
     pidfd: Arc<OwnedFd>,
@@ -133,7 +84,7 @@ async fn ended(
     let pidfd = registered.map_err(|(_, error)| error)?;
     loop {
         let mut ready = pidfd.readable().await?;
-        if watched.upgrade().is_none_or(|watched| watched.finish(pid, registration)) {
+        if children.upgrade().is_none_or(|children| children.finish(pid, registration)) {
             return Ok(());
         }
         ready.clear_ready();
@@ -142,68 +93,52 @@ async fn ended(
 
 impl ChildWatcher for PidfdWatcher {
     fn add_child_handler(&self, pid: i32, handler: ExitHandler) -> Result<(), WatchError> {
-        if !self.is_active() {
-            return Err(WatchError::Inactive);
-        }
-        let state = standing(pid)?;
-        let pidfd = match state {
-            Standing::Child => {
-                pidfd::open(pid).map_err(WatchError::of_child(pid, "open its pidfd"))?
-            }
-            Standing::Gone => {
-                let on = self.0.lock().on.clone();
-                handler.call_on(on.as_ref(), WatchedExit::lost(pid));
-                return Ok(());
-            }
+        let on = self.on().clone().filter(EventLoop::is_running).ok_or(WatchError::Inactive)?;
+        let Some(handler) = admit(pid, handler, Some(&on))? else { return Ok(()) };
+        let pidfd = pidfd::open(pid).map_err(WatchError::of_child(pid, "open its pidfd"))?;
+        let registered = Registered { handler, on: None };
+        let replaced = {
+            // Again, and held: an attachment comes wholly before or wholly after.
+            let on = self.on();
+            let on = on.as_ref().ok_or(WatchError::Inactive)?;
+            self.children.add(pid, registered, pidfd, |registration, pidfd| {
+                Ok(Some(wait_on(on, &self.children, pid, registration, pidfd)))
+            })
         };
-        let mut state = self.0.lock();
-        let Some(on) = state.on.clone() else { return Err(WatchError::Inactive) };
-        state.registrations += 1;
-        let (registration, pidfd) = (state.registrations, Arc::new(pidfd));
-        let _wait = Some(wait_on(&on, &self.0, pid, registration, &pidfd));
-        let before = state.children.insert(pid, Entry { registration, handler, pidfd, _wait });
-        // The replaced handler's drop may run anything.
-        drop(state);
-        drop(before);
-        Ok(())
+        replaced.map(drop)
     }
 
     fn remove_child_handler(&self, pid: i32) -> bool {
-        let removed = self.0.lock().children.remove(&pid);
-        removed.is_some()
+        self.children.remove(pid)
     }
 
     fn attach_loop(&self, event_loop: Option<EventLoop>) -> Result<(), WatchError> {
-        let mut state = self.0.lock();
-        if event_loop.as_ref().is_some_and(|it| state.closed || !it.is_running()) {
-            return Err(WatchError::Inactive);
+        let mut on = self.on();
+        if let Some(event_loop) = &event_loop {
+            if self.children.is_closed() || !event_loop.is_running() {
+                return Err(WatchError::Inactive);
+            }
+            if on.as_ref().is_some_and(|on| on == event_loop && on.is_running()) {
+                return Ok(());
+            }
         }
-        if event_loop.is_some()
-            && state.on == event_loop
-            && state.on.as_ref().is_some_and(EventLoop::is_running)
-        {
-            return Ok(());
-        }
-        warn_of_pending(state.children.len(), state.on.as_ref(), event_loop.as_ref());
-        for (&pid, entry) in &mut state.children {
-            let wait = |on| wait_on(on, &self.0, pid, entry.registration, &entry.pidfd);
-            entry._wait = event_loop.as_ref().map(wait);
-        }
-        let before = std::mem::replace(&mut state.on, event_loop);
-        drop(state);
+        warn_of_pending(self.children.len(), on.as_ref(), event_loop.as_ref());
+        self.children.restart(|pid, registration, pidfd| {
+            let event_loop = event_loop.as_ref()?;
+            Some(wait_on(event_loop, &self.children, pid, registration, pidfd))
+        });
+        let before = std::mem::replace(&mut *on, event_loop);
+        drop(on);
         drop(before);
         Ok(())
     }
 
     fn is_active(&self) -> bool {
-        self.0.lock().on.as_ref().is_some_and(EventLoop::is_running)
+        self.on().as_ref().is_some_and(EventLoop::is_running)
     }
 
     fn close(&self) {
-        let mut state = self.0.lock();
-        state.closed = true;
-        let dropped = (state.on.take(), std::mem::take(&mut state.children));
-        drop(state);
-        drop(dropped);
+        let before = self.on().take();
+        drop((before, self.children.close()));
     }
 }

@@ -3,10 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    ChildWatcher, ExitHandler, Registered, WatchError, WatchedExit,
-    asking::Asking,
-    sigchld::Attachment,
-    table::{Standing, standing},
+    ChildWatcher, ExitHandler, Registered, WatchError, asking::Asking, sigchld::Attachment,
+    table::admit,
 };
 use crate::EventLoop;
 
@@ -33,15 +31,9 @@ impl SafeWatcher {
 impl ChildWatcher for SafeWatcher {
     fn add_child_handler(&self, pid: i32, handler: ExitHandler) -> Result<(), WatchError> {
         let on = self.attachment.on()?;
-        if standing(pid)? == Standing::Gone {
-            handler.call_on(Some(&on), WatchedExit::lost(pid));
-            return Ok(());
-        }
-        self.asking.handlers.insert(pid, Registered { handler, on: None });
-        // A close may have come in between, and cleared the table before.
-        if !self.is_active() && self.asking.handlers.remove(pid) {
-            return Err(WatchError::Inactive);
-        }
+        let Some(handler) = admit(pid, handler, Some(&on))? else { return Ok(()) };
+        let registered = Registered { handler, on: None };
+        self.asking.watch(pid, registered, || self.is_active())?;
         // It may have ended before: its signal has come and gone. On the loop, as ever.
         let asking = Arc::clone(&self.asking);
         on.spawn(async move { asking.handlers.ask(pid) });

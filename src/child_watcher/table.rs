@@ -73,6 +73,22 @@ impl HandlerTable {
     }
 }
 
+/// The handler, where its child is there to be watched. One that was reaped already is told to be
+/// lost, and there is nothing more to do.
+pub(super) fn admit(
+    pid: i32,
+    handler: ExitHandler,
+    on: Option<&EventLoop>,
+) -> Result<Option<ExitHandler>, WatchError> {
+    match standing(pid)? {
+        Standing::Child => Ok(Some(handler)),
+        Standing::Gone => {
+            handler.call_on(on, WatchedExit::lost(pid));
+            Ok(None)
+        }
+    }
+}
+
 /// What can be said of a PID that is to be watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {

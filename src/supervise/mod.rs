@@ -13,4 +13,4 @@ pub use intensity::Intensity;
 pub(crate) use intensity::Restarts;
 use intensity::Verdict;
 pub use supervised::Part;
-pub(crate) use supervised::{Supervisor, judge, message_of};
+pub(crate) use supervised::{Supervisor, contain, judge, message_of};

@@ -58,6 +58,15 @@ pub(crate) fn message_of(panic: &(dyn Any + Send)) -> String {
     text.unwrap_or("a panic without a message").to_owned()
 }
 
+/// Runs code that is not the library's own. A panic of it is logged and goes no further.
+pub(crate) fn contain<R>(whose: impl fmt::Display, run: impl FnOnce() -> R) -> Option<R> {
+    catch_unwind(AssertUnwindSafe(run))
+        .inspect_err(|panic| {
+            tracing::error!(message = message_of(&**panic), "{whose} panicked");
+        })
+        .ok()
+}
+
 /// Counts the panics of the actors on one thread, and decides.
 pub(crate) struct Supervisor {
     restarts: RefCell<Restarts>,

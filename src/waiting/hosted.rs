@@ -1,14 +1,10 @@
 //! `HostedWatcher`: a child watcher inside a policy. It may be a user's own, so none of its panics
 //! gets past here: a part of the library would go with it, and a child be lost.
 
-use std::{
-    io,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-};
+use std::{io, sync::Arc};
 
 use crate::{
-    ChildWatcher, ExitHandler, WatchError, child_watcher::Registering, supervise::message_of,
+    ChildWatcher, ExitHandler, WatchError, child_watcher::Registering, supervise::contain,
 };
 
 /// The watcher that learns of the children's exits.
@@ -46,13 +42,6 @@ impl HostedWatcher {
     }
 
     fn guarded<R>(&self, call: impl FnOnce(&dyn ChildWatcher) -> R) -> Option<R> {
-        match catch_unwind(AssertUnwindSafe(|| call(&*self.0))) {
-            Ok(result) => Some(result),
-            Err(panic) => {
-                let message = message_of(&*panic);
-                tracing::error!(watcher = ?self.0, message, "the child watcher panicked");
-                None
-            }
-        }
+        contain(format_args!("the hosted {:?}", self.0), || call(&*self.0))
     }
 }

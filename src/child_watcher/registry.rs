@@ -1,0 +1,119 @@
+//! `Registry`: the children of the watchers that wait for each one by its pidfd.
+
+use std::{
+    collections::HashMap,
+    os::fd::{AsFd, OwnedFd},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use super::{Registered, WatchError, WatchedExit};
+use crate::sys::wait::{self, Which};
+
+/// The children, each with its wait, `W`, which ends when it is dropped.
+#[derive(Debug)]
+pub(super) struct Registry<W>(Mutex<Children<W>>);
+
+#[derive(Debug)]
+struct Children<W> {
+    closed: bool,
+    registrations: u64,
+    entries: HashMap<i32, Entry<W>>,
+}
+
+#[derive(Debug)]
+pub(super) struct Entry<W> {
+    /// Tells this child from an earlier one that had the same PID.
+    registration: u64,
+    registered: Registered,
+    pidfd: Arc<OwnedFd>,
+    wait: W,
+}
+
+impl<W> Default for Registry<W> {
+    fn default() -> Self {
+        let (closed, registrations, entries) = (false, 0, HashMap::new());
+        Registry(Mutex::new(Children { closed, registrations, entries }))
+    }
+}
+
+impl<W> Registry<W> {
+    fn lock(&self) -> MutexGuard<'_, Children<W>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a child and starts its wait, which gets the number of the registration. Gives back what it
+    /// replaced: its handler's drop may run anything, so not under a lock.
+    pub(super) fn add(
+        &self,
+        pid: i32,
+        registered: Registered,
+        pidfd: OwnedFd,
+        start: impl FnOnce(u64, &Arc<OwnedFd>) -> Result<W, WatchError>,
+    ) -> Result<Option<Entry<W>>, WatchError> {
+        let mut children = self.lock();
+        if children.closed {
+            return Err(WatchError::Inactive);
+        }
+        children.registrations += 1;
+        let (registration, pidfd) = (children.registrations, Arc::new(pidfd));
+        let wait = start(registration, &pidfd)?;
+        let entry = Entry { registration, registered, pidfd, wait };
+        Ok(children.entries.insert(pid, entry))
+    }
+
+    pub(super) fn remove(&self, pid: i32) -> bool {
+        let removed = self.lock().entries.remove(&pid);
+        removed.is_some()
+    }
+
+    /// Reaps a child if it has ended, and tells its handler, unless that was removed. True when there
+    /// is no more to wait for.
+    pub(super) fn finish(&self, pid: i32, registration: u64) -> bool {
+        let (entry, exit) = {
+            let mut children = self.lock();
+            let entry = children.entries.get(&pid).filter(|it| it.registration == registration);
+            let Some(entry) = entry else { return true };
+            let reaped = wait::reap(Which::Pidfd(entry.pidfd.as_fd()));
+            let Some(exit) = WatchedExit::of(pid, reaped) else { return false };
+            let Some(entry) = children.entries.remove(&pid) else { return true };
+            (entry, exit)
+        };
+        entry.registered.call(exit);
+        true
+    }
+
+    /// Drops the handler of a child that cannot be waited for.
+    pub(super) fn forget(&self, pid: i32, registration: u64) {
+        let mut children = self.lock();
+        let is_it = |entry: &Entry<W>| entry.registration == registration;
+        let is_there = children.entries.get(&pid).is_some_and(is_it);
+        let dropped = is_there.then(|| children.entries.remove(&pid));
+        drop(children);
+        drop(dropped);
+    }
+
+    /// Gives each child another wait.
+    pub(super) fn restart(&self, mut start: impl FnMut(i32, u64, &Arc<OwnedFd>) -> W) {
+        for (&pid, entry) in &mut self.lock().entries {
+            entry.wait = start(pid, entry.registration, &entry.pidfd);
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.lock().entries.len()
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
+    /// Drops the handlers and gives back the waits. Nothing is added any more.
+    pub(super) fn close(&self) -> Vec<W> {
+        let entries = {
+            let mut children = self.lock();
+            children.closed = true;
+            std::mem::take(&mut children.entries)
+        };
+        entries.into_values().map(|entry| entry.wait).collect()
+    }
+}
