@@ -1,14 +1,17 @@
 //! From the child's last act (it stamps the clock and exits) to the subscriber's hand: ours, a
-//! blocking waitpid, and tokio::process plus one hop to another thread, in one run.
+//! blocking waitpid, and tokio::process plus one hop to another thread, in one run. Once with the
+//! time left in shared memory, and once written to standard output: then ours reads that, too,
+//! before it tells the exit, which neither peer does.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod support;
 
-use std::{io::Read, process::Stdio, time::Duration};
+use std::{io::Read, os::unix::fs::FileExt, process::Stdio, time::Duration};
 
 use actix::{Actor, Context, Handler};
 use actix_process::{ChildExited, PolicyHandle, Spawn};
 use criterion::Criterion;
+use tempfile::NamedTempFile;
 use tokio::sync::mpsc;
 
 use support::children::{self, now};
@@ -28,19 +31,54 @@ impl Handler<ChildExited> for Subscriber {
     }
 }
 
-fn stamped(output: &[u8]) -> u64 {
-    u64::from_le_bytes(output.try_into().expect("one stamp"))
+/// Where the child puts the time that it takes just before it exits.
+enum Stamp {
+    /// In memory that it shares with the parent: there is nothing to read.
+    Shared(NamedTempFile),
+    /// On its standard output: its last output is still to be read when it ends.
+    Output,
 }
 
-async fn ours(policy: &PolicyHandle, rounds: u64) -> Duration {
+impl Stamp {
+    fn shared() -> Self {
+        Stamp::Shared(NamedTempFile::new_in("/dev/shm").unwrap())
+    }
+
+    fn part(&self) -> String {
+        match self {
+            Stamp::Shared(file) => format!("note {}", file.path().display()),
+            Stamp::Output => "stamp".to_owned(),
+        }
+    }
+
+    /// The time that the last child took.
+    fn taken(&self, output: impl FnOnce() -> Vec<u8>) -> u64 {
+        let mut stamp = [0; 8];
+        match self {
+            Stamp::Shared(file) => file.as_file().read_exact_at(&mut stamp, 0).unwrap(),
+            Stamp::Output => stamp.copy_from_slice(&output()),
+        }
+        u64::from_le_bytes(stamp)
+    }
+
+    fn std_command(&self) -> std::process::Command {
+        let (program, (key, value)) = children::part(&self.part());
+        let mut command = std::process::Command::new(program);
+        command.env(key, value).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+}
+
+async fn ours(policy: &PolicyHandle, stamp: &Stamp, rounds: u64) -> Duration {
     let (seen, mut taken) = mpsc::unbounded_channel();
     let subscriber = Subscriber(seen).start();
     let mut times = Vec::new();
     for _ in 0..rounds {
-        let spawn = Spawn::new(children::command("stamp"));
+        let spawn = Spawn::new(children::command(&stamp.part()));
         let child = policy.spawn(spawn.notify(subscriber.clone().recipient())).await.unwrap();
         let seen = taken.recv().await.unwrap();
-        times.push(seen - stamped(&child.output().await.unwrap().stdout));
+        let output = child.output().await.unwrap();
+        times.push(seen - stamp.taken(|| output.stdout.to_vec()));
     }
     rounds_of_median(times)
 }
@@ -52,72 +90,82 @@ fn rounds_of_median(mut times: Vec<u64>) -> Duration {
     Duration::from_nanos(times[times.len() / 2] * times.len() as u64)
 }
 
-fn std_command() -> std::process::Command {
-    let (program, (key, value)) = children::part("stamp");
-    let mut command = std::process::Command::new(program);
-    command.env(key, value).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
-}
-
-fn waitpid(rounds: u64) -> Duration {
+fn waitpid(stamp: &Stamp, rounds: u64) -> Duration {
     let mut times = Vec::new();
     for _ in 0..rounds {
-        let mut child = std_command().spawn().unwrap();
+        let mut child = stamp.std_command().spawn().unwrap();
         child.wait().unwrap();
         let seen = now();
-        let mut stamp = Vec::new();
-        child.stdout.take().unwrap().read_to_end(&mut stamp).unwrap();
-        times.push(seen - stamped(&stamp));
+        times.push(seen - stamp.taken(|| whole(child.stdout.take().unwrap())));
     }
     rounds_of_median(times)
 }
 
+fn whole(mut pipe: impl Read) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    pipe.read_to_end(&mut bytes).unwrap();
+    bytes
+}
+
 /// The exit is taken on a runtime's thread and handed to another one, as from a runtime to an
 /// actor's arbiter.
-fn tokio_and_a_hop(rounds: u64) -> Duration {
-    let (exits, mut taken) = mpsc::unbounded_channel();
-    let waiter = std::thread::spawn(move || {
+fn tokio_and_a_hop(stamp: &Stamp, rounds: u64) -> Duration {
+    let (exits, mut taken) = mpsc::unbounded_channel::<tokio::process::Child>();
+    // The next child would write its time over this one's.
+    let (read, mut next) = mpsc::unbounded_channel();
+    std::thread::scope(|scope| {
+        let waiter = scope.spawn(move || {
+            support::current_thread().block_on(async {
+                let mut times = Vec::new();
+                while let Some(mut child) = taken.recv().await {
+                    let seen = now();
+                    times.push(seen - stamp.taken(|| whole(blocking(&mut child))));
+                    read.send(()).unwrap();
+                }
+                rounds_of_median(times)
+            })
+        });
         support::current_thread().block_on(async {
-            let mut times = Vec::new();
-            while let Some(mut child) = taken.recv().await {
-                let child: &mut tokio::process::Child = &mut child;
-                let seen = now();
-                let mut stamp = Vec::new();
-                let mut stdout =
-                    child.stdout.take().unwrap().into_owned_fd().map(std::fs::File::from).unwrap();
-                nix::fcntl::fcntl(
-                    &stdout,
-                    nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::empty()),
-                )
-                .unwrap();
-                stdout.read_to_end(&mut stamp).unwrap();
-                times.push(seen - stamped(&stamp));
+            for _ in 0..rounds {
+                let mut command = tokio::process::Command::from(stamp.std_command());
+                let mut child = command.spawn().unwrap();
+                child.wait().await.unwrap();
+                exits.send(child).unwrap();
+                next.recv().await.unwrap();
             }
-            rounds_of_median(times)
-        })
-    });
-    support::current_thread().block_on(async {
-        for _ in 0..rounds {
-            let mut child = tokio::process::Command::from(std_command()).spawn().unwrap();
-            child.wait().await.unwrap();
-            exits.send(child).unwrap();
-        }
-    });
-    drop(exits);
-    waiter.join().unwrap()
+        });
+        drop(exits);
+        waiter.join().unwrap()
+    })
+}
+
+fn blocking(child: &mut tokio::process::Child) -> std::fs::File {
+    let stdout = child.stdout.take().unwrap().into_owned_fd().unwrap();
+    let blocking = nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::empty());
+    nix::fcntl::fcntl(&stdout, blocking).unwrap();
+    stdout.into()
 }
 
 fn main() {
     children::play();
     let mut criterion = Criterion::default().configure_from_args().sample_size(20);
-    let mut group = criterion.benchmark_group("exit_latency");
-    group.measurement_time(Duration::from_secs(5)).warm_up_time(Duration::from_secs(1));
-    group.bench_function("actix-process", |bencher| {
-        bencher
-            .iter_custom(|rounds| support::with_policy(async |policy| ours(&policy, rounds).await));
-    });
-    group.bench_function("blocking waitpid", |bencher| bencher.iter_custom(waitpid));
-    group.bench_function("tokio::process + a hop", |bencher| bencher.iter_custom(tokio_and_a_hop));
-    group.finish();
+    for (name, stamp) in
+        [("exit_latency", Stamp::shared()), ("exit_latency_after_output", Stamp::Output)]
+    {
+        let mut group = criterion.benchmark_group(name);
+        group.measurement_time(Duration::from_secs(5)).warm_up_time(Duration::from_secs(1));
+        group.bench_function("actix-process", |bencher| {
+            bencher.iter_custom(|rounds| {
+                support::with_policy(async |policy| ours(&policy, &stamp, rounds).await)
+            });
+        });
+        group.bench_function("blocking waitpid", |bencher| {
+            bencher.iter_custom(|rounds| waitpid(&stamp, rounds));
+        });
+        group.bench_function("tokio::process + a hop", |bencher| {
+            bencher.iter_custom(|rounds| tokio_and_a_hop(&stamp, rounds));
+        });
+        group.finish();
+    }
     criterion.final_summary();
 }
