@@ -80,6 +80,17 @@ pub enum StartError {
         /// What is needed.
         least: u64,
     },
+    /// The bound of what is spilled to files is too small.
+    #[error("files cannot be bound to {bytes} bytes: they need {least} at least")]
+    SpillBound {
+        /// What was asked for.
+        bytes: u64,
+        /// What is needed.
+        least: u64,
+    },
+    /// The log is to spill, and there is no directory for it.
+    #[error("`Overflow::Spill` needs a directory: `PolicyBuilder::spill`")]
+    NoSpillDirectory,
     /// The process-wide policy has no child watcher to give.
     #[error(transparent)]
     ChildWatcher(#[from] crate::WatchError),

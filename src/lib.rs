@@ -65,6 +65,7 @@ mod policy;
 mod read_loop;
 mod recording;
 mod spawn;
+mod spill;
 mod status;
 mod subscribe;
 mod supervise;
@@ -93,6 +94,7 @@ pub use pipes::Driver;
 pub use policy::{Policy, PolicyBuilder, PolicyHandle, Shutdown};
 pub use recording::{Replay, ReplayError};
 pub use spawn::Spawn;
+pub use spill::{SpillError, replay_spilled};
 pub use status::{ExitStatus, ResourceUsage};
 pub use subscribe::{Lifecycle, OutputBatch, Subscribe, Unsubscribe};
 #[cfg(feature = "fault-injection")]

@@ -63,9 +63,11 @@ impl Child {
                         state.ended = true;
                         continue;
                     };
-                    // A gap before the child's spawn is not about the child.
+                    // A gap before the child's spawn is not about the child, nor is one of another
+                    // one's share.
                     if let (Some(gap), Some(spawned)) = (batch.gap(), cell.spawned.get())
                         && *spawned <= gap.last
+                        && gap.concerns(id)
                     {
                         return Some((Err(DecodeError::Gone), None));
                     }

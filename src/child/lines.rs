@@ -70,7 +70,9 @@ impl Child {
         let mut lines = ChildLines::default();
         let mut found = None;
         while let Some(batch) = reader.next().await {
-            if let Some(gap) = batch.gap() {
+            if let Some(gap) = batch.gap()
+                && gap.concerns(self.id())
+            {
                 // No line goes on after a gap, and the child's end can be in it.
                 lines = ChildLines::default();
                 if self.cell().closed.get().is_some_and(|closed| *closed <= gap.last) {

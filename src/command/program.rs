@@ -9,6 +9,7 @@ use std::{
 };
 
 use super::{ErrorOutput, Extra, Output, Stdin};
+use crate::{Overflow, log::LogShare};
 
 /// The process group that a child runs in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,6 +68,7 @@ pub struct Command {
     pub(crate) stdout: Output,
     pub(crate) stderr: ErrorOutput,
     pub(crate) extra: Vec<(i32, Extra)>,
+    pub(crate) share: Option<LogShare>,
 }
 
 impl Command {
@@ -84,6 +86,7 @@ impl Command {
             stdout: Output::default(),
             stderr: ErrorOutput::default(),
             extra: Vec::new(),
+            share: None,
         }
     }
 
@@ -156,6 +159,19 @@ impl Command {
     /// Where the child's standard error goes: an [`Output`], or [`ErrorOutput::WithStdout`].
     pub fn stderr(mut self, stderr: impl Into<ErrorOutput>) -> Self {
         self.stderr = stderr.into();
+        self
+    }
+
+    /// The child's own part of the log, in bytes, and what happens when it has used it up, while the
+    /// others go on: [`Block`](Overflow::Block), only this child waits until the slowest lossless
+    /// reader has read of it; [`DropOldest`](Overflow::DropOldest), the log holds no more of it than
+    /// this, and counted gaps stand in the place of the rest, which concern nobody else
+    /// ([`Gap::concerns`](crate::Gap::concerns)); [`Spill`](Overflow::Spill), what the slowest
+    /// lossless reader has not read goes to files. Without a share, only the log's own bound counts.
+    ///
+    /// A full pipe and one turn of reading come on top. What it wrote counts until it is closed.
+    pub fn log_share(mut self, bytes: u64, overflow: Overflow) -> Self {
+        self.share = Some(LogShare { bytes, overflow });
         self
     }
 

@@ -24,7 +24,11 @@ impl Batch {
     /// What the log dropped right before the first entry, if it dropped anything.
     #[must_use]
     pub fn gap(&self) -> Option<Gap> {
-        self.gap
+        self.gap.clone()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.gap.is_none() && self.turns.is_empty()
     }
 
     /// The entries, in their order.

@@ -75,7 +75,7 @@ impl LogReader {
         for batch in self.blocking() {
             if let Some(gap) = batch.gap() {
                 // No line goes on after a gap.
-                finish_all(&mut children, &mut out)?;
+                finish_all(&mut children, |child| gap.concerns(child), &mut out)?;
                 writeln!(out, "... {} bytes in {} chunks are gone", gap.bytes, gap.chunks)?;
             }
             for Entry { child, fact, .. } in batch.entries() {
@@ -90,13 +90,17 @@ impl LogReader {
             }
             out.flush()?;
         }
-        finish_all(&mut children, &mut out)?;
+        finish_all(&mut children, |_| true, &mut out)?;
         out.flush()
     }
 }
 
-fn finish_all(children: &mut HashMap<ChildId, ChildLines>, out: &mut impl Write) -> io::Result<()> {
-    for (child, mut lines) in children.drain() {
+fn finish_all(
+    children: &mut HashMap<ChildId, ChildLines>,
+    which: impl Fn(ChildId) -> bool,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    for (child, mut lines) in children.extract_if(|child, _| which(*child)) {
         let mut rests = Vec::new();
         lines.finish(|line| rests.push(line));
         rests.iter().try_for_each(|line| write_line(out, child, line))?;

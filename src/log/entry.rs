@@ -58,21 +58,10 @@ pub struct Chunk {
     pub bytes: Bytes,
     /// Whether they came after the child's exit, from a descendant that holds the pipe.
     pub after_exit: bool,
-}
-
-/// Entries that are no longer in the log, told in their place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Gap {
-    /// The first sequence number that is missing.
-    pub first: Seq,
-    /// The last sequence number that is missing.
-    pub last: Seq,
-    /// How many chunks are missing.
-    pub chunks: u64,
-    /// How many bytes those chunks held.
-    pub bytes: u64,
-    /// How many lifecycle facts are missing (they were still sent to their subscribers).
-    pub facts: u64,
+    /// The process that wrote them, where the context tells
+    /// ([`PolicyHandle::attributed_output`](crate::PolicyHandle::attributed_output)); for display
+    /// only.
+    pub writer: Option<i32>,
 }
 
 /// The exit of a child: what [`ChildExited`] carries.

@@ -1,91 +1,34 @@
-//! `MergedLog`: the bounded log itself and its cursors. Pure: no descriptor, no thread, no clock.
+//! `MergedLog`: the bounded log itself. Pure: no thread, no clock, and what went to files it only
+//! names. Its cursors are in `cursors`, and what it tells the spill thread in `spilling`.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::Arc,
-    task::Waker,
-};
+use std::{collections::BTreeMap, ops::Range};
 
 use super::{
-    Batch, Entry, Gap, TurnEntries,
+    Concerned, Entry, LogShare, Overflow,
+    cursors::{Cursor, CursorId},
+    pieces::{Body, Pieces},
+    shares::Shares,
+    spilling::Spilling,
     totals::{Milestones, Totals},
 };
 use crate::{ChildId, Seq};
 
-/// A batch takes whole turns until it holds this much.
-const BATCH_COST: u64 = 1024 * 1024;
-
-/// Where a reader or a subscription starts. History comes first, then what is new, without a hole
-/// or a repeat; what the log has dropped by then is told as a [`Gap`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Start {
-    /// At the very first entry.
-    Beginning,
-    /// At the entry with this number, also one to come. Where entries from there on are gone, the
-    /// gap may begin somewhat earlier: its counts are exact for what it spans.
-    At(Seq),
-    /// At the next entry.
-    Now,
-}
-
-/// What happens when a lossless reader is a whole log behind, named by its cost.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Overflow {
-    /// Reading pauses, and the children block as on a full pipe, until the reader has caught up.
-    /// Without a lossless reader, the oldest entries go.
-    #[default]
-    Block,
-    /// The oldest entries go, also those that a reader still wants; a counted [`Gap`] stands in their
-    /// place. Nobody ever blocks.
-    DropOldest,
-}
-
-/// Names a cursor of one log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct CursorId(u64);
-
-#[derive(Debug)]
-struct Cursor {
-    next: Seq,
-    /// The totals of everything before `next`.
-    passed: Totals,
-    lossless: bool,
-    /// Entries before this are not handed over: it started in the middle of a turn.
-    first: Seq,
-    waker: Option<Waker>,
-}
-
-#[derive(Debug)]
-struct Held {
-    entries: TurnEntries,
-    /// The totals up to and including this turn.
-    until: Totals,
-}
-
-impl Held {
-    fn first(&self) -> Seq {
-        self.entries[0].seq
-    }
-
-    fn after(&self) -> Seq {
-        Seq(self.first().0 + self.entries.len() as u64)
-    }
-}
-
 /// The log: whole turns, the oldest in front.
 #[derive(Debug)]
 pub(crate) struct MergedLog {
-    bound: u64,
-    overflow: Overflow,
-    turns: VecDeque<Held>,
-    end: Seq,
-    appended: Totals,
-    dropped: Totals,
+    pub(super) bound: u64,
+    pub(super) overflow: Overflow,
+    pub(super) pieces: Pieces,
+    pub(super) end: Seq,
+    pub(super) appended: Totals,
+    pub(super) dropped: Totals,
     /// Places in what was dropped, for the readers that ask for one of them.
-    milestones: Milestones,
-    cursors: BTreeMap<CursorId, Cursor>,
-    next_cursor: u64,
-    finished: bool,
+    pub(super) milestones: Milestones,
+    pub(super) cursors: BTreeMap<CursorId, Cursor>,
+    pub(super) next_cursor: u64,
+    pub(super) shares: Shares,
+    pub(super) spilling: Spilling,
+    pub(super) finished: bool,
 }
 
 impl MergedLog {
@@ -94,13 +37,15 @@ impl MergedLog {
         MergedLog {
             bound,
             overflow,
-            turns: VecDeque::new(),
+            pieces: Pieces::default(),
             end: Seq(0),
             appended: Totals::default(),
             dropped: Totals::default(),
             milestones: Milestones::default(),
             cursors: BTreeMap::new(),
             next_cursor: 0,
+            shares: Shares::default(),
+            spilling: Spilling::default(),
             finished: false,
         }
     }
@@ -110,26 +55,39 @@ impl MergedLog {
         self.end
     }
 
+    /// Where what is still there begins.
+    pub(super) fn start(&self) -> Seq {
+        self.pieces.front().map_or(self.end, |(first, _)| first)
+    }
+
     /// Appends the entries of one turn, which must continue the sequence, and wakes the readers.
     pub(crate) fn append(&mut self, entries: Vec<Entry>) {
         let Some(first) = entries.first() else { return };
         debug_assert_eq!(first.seq, self.end, "the sequence must have no hole");
         self.end = Seq(self.end.0 + entries.len() as u64);
-        self.appended = self.appended + Totals::of(&entries);
-        self.turns.push_back(Held { entries: entries.into(), until: self.appended });
+        let holds = Totals::of(&entries);
+        self.appended = self.appended + holds;
+        let counted = self.shares.count(&entries);
+        self.pieces.push(entries.into(), holds, self.appended);
+        for cursor in self.cursors.values_mut() {
+            cursor.behind += holds.cost();
+        }
+        for child in counted {
+            self.enforce_share(child);
+        }
         self.trim();
         self.wake();
     }
 
-    /// Shows the entries of one child that are there.
-    pub(crate) fn each_of(&self, child: ChildId, mut each: impl FnMut(&Entry)) {
-        let entries = self.turns.iter().flat_map(|held| held.entries.iter());
-        entries.filter(|entry| entry.child == child).for_each(&mut each);
+    /// Shows the entries of one child that are in memory.
+    pub(crate) fn each_of(&self, child: ChildId, each: impl FnMut(&Entry)) {
+        self.pieces.entries().filter(|entry| entry.child == child).for_each(each);
     }
 
     /// Ends the log: readers that have read everything are told so.
     pub(crate) fn finish(&mut self) {
         self.finished = true;
+        self.spill_no_more();
         self.wake();
     }
 
@@ -141,126 +99,134 @@ impl MergedLog {
         }
     }
 
+    /// How far the slowest lossless cursor is behind, in bytes of memory.
+    pub(super) fn behind(&self) -> u64 {
+        let lossless = self.cursors.values().filter(|cursor| cursor.lossless);
+        lossless.map(|cursor| cursor.behind).max().unwrap_or(0)
+    }
+
     /// How many bytes may be read before the slowest lossless cursor is a whole log behind.
     pub(crate) fn room(&self) -> u64 {
-        let lossless = self.cursors.values().filter(|cursor| cursor.lossless);
-        let behind = lossless.map(|cursor| (self.appended - cursor.passed).cost()).max();
-        self.bound.saturating_sub(behind.unwrap_or(0))
+        self.bound.saturating_sub(self.behind())
     }
 
-    /// Drops the oldest turns over the bound, as far as no lossless cursor still needs them.
-    fn trim(&mut self) {
+    /// The first entry that a lossless cursor still needs.
+    pub(super) fn needed(&self) -> Seq {
         let lossless = self.cursors.values().filter(|cursor| cursor.lossless);
-        let needed = lossless.map(|cursor| cursor.next).min().unwrap_or(self.end);
-        while (self.appended - self.dropped).cost() > self.bound
-            && let Some(oldest) = self.turns.front()
-            && oldest.after() <= needed
+        lossless.map(|cursor| cursor.next).min().unwrap_or(self.end)
+    }
+
+    /// Drops the oldest turns over the bound, as far as no lossless cursor still needs them. A file
+    /// keeps nothing that nobody needs.
+    pub(super) fn trim(&mut self) {
+        let needed = self.needed();
+        while let Some((first, piece)) = self.pieces.front()
+            && piece.after <= needed
+            && (self.pieces.cost() > self.bound || !matches!(piece.body, Body::Here(_)))
         {
-            self.milestones.pass(oldest.first(), self.dropped);
-            self.dropped = oldest.until;
-            self.turns.pop_front();
-        }
-    }
-
-    /// Opens a cursor. A lossless one holds reading back when it is a whole log behind.
-    pub(crate) fn open(&mut self, start: Start, lossless: bool) -> CursorId {
-        let (next, passed, first) = match start {
-            Start::Beginning => (Seq(0), Totals::default(), Seq(0)),
-            Start::At(seq) if seq < self.end => {
-                let (next, passed) = self.place_before(seq);
-                (next, passed, seq)
+            let cost = piece.cost();
+            self.milestones.pass(first, self.dropped);
+            self.dropped = piece.until;
+            for cursor in self.cursors.values_mut().filter(|cursor| cursor.next <= first) {
+                cursor.behind = cursor.behind.saturating_sub(cost);
             }
-            Start::At(seq) => (self.end, self.appended, seq),
-            Start::Now => (self.end, self.appended, self.end),
-        };
-        let lossless = lossless && self.overflow == Overflow::Block;
-        let id = CursorId(self.next_cursor);
-        self.next_cursor += 1;
-        self.cursors.insert(id, Cursor { next, passed, lossless, first, waker: None });
-        id
-    }
-
-    /// The last turn's start, or the last milestone in what was dropped, at or before `seq`.
-    fn place_before(&self, seq: Seq) -> (Seq, Totals) {
-        let holding = self.turns.partition_point(|held| held.after() <= seq);
-        match holding.checked_sub(1) {
-            Some(before) => (self.turns[before].after(), self.turns[before].until),
-            None => match self.turns.front() {
-                Some(oldest) if oldest.first() <= seq => (oldest.first(), self.dropped),
-                _ => self.milestones.before(seq),
-            },
+            if let Some(Body::Spilled(place)) = self.pieces.remove(first).map(|piece| piece.body) {
+                self.spilling.retire(place);
+            }
         }
+        self.spilling.ring_if(self.spills());
     }
 
-    /// The cursor no longer holds reading back.
-    pub(crate) fn make_lossy(&mut self, id: CursorId) {
-        if let Some(cursor) = self.cursors.get_mut(&id) {
-            cursor.lossless = false;
+    /// Gives a child a share of its own.
+    pub(crate) fn set_share(&mut self, child: ChildId, share: LogShare) {
+        self.shares.set(child, share);
+    }
+
+    /// Acts on a child's share: it is blocked, or the oldest of it goes.
+    fn enforce_share(&mut self, child: ChildId) {
+        let (start, needed) = (self.start(), self.needed());
+        let spills = self.spilling.works();
+        let Some(share) = self.shares.get_mut(child) else { return };
+        share.forget_before(start);
+        if share.of.overflow != Overflow::DropOldest {
+            share.forget_before(needed);
         }
-        self.trim();
-    }
-
-    pub(crate) fn close(&mut self, id: CursorId) {
-        self.cursors.remove(&id);
-        self.trim();
-    }
-
-    /// Hands over what follows the cursor and moves it on; `None` where nothing follows yet.
-    pub(crate) fn read(&mut self, id: CursorId) -> Option<Batch> {
-        let cursor = self.cursors.get_mut(&id)?;
-        if cursor.next == self.end {
-            return None;
-        }
-        let mut batch = Batch { first: Some(cursor.first), ..Batch::default() };
-        let oldest = self.turns.front().map_or(self.end, Held::first);
-        if cursor.next < oldest {
-            // Where it is to start later, nothing of what it asked for is gone.
-            if cursor.first < oldest {
-                let lost = self.dropped - cursor.passed;
-                batch.gap = Some(Gap {
-                    first: cursor.next,
-                    last: Seq(oldest.0 - 1),
-                    chunks: lost.chunks,
-                    bytes: lost.bytes,
-                    facts: lost.facts,
+        match share.of.overflow {
+            Overflow::Spill if spills => {
+                let excess = share.take_excess();
+                // What is on its way is still in memory: not much of it, or the child waits.
+                let over = share.spilling > share.of.bytes;
+                self.shares.block(child, over);
+                self.spill_chunks(child, &excess);
+            }
+            Overflow::Block | Overflow::Spill => {
+                let over = share.held > share.of.bytes;
+                self.shares.block(child, over);
+            }
+            Overflow::DropOldest => {
+                let excess = share.take_excess();
+                self.each_isolated(child, &excess, |log, first| {
+                    log.lose(first, Concerned::only(child));
                 });
-                tracing::info!(
-                    first = %cursor.next, chunks = lost.chunks, bytes = lost.bytes,
-                    "gap: a reader was too slow, and the oldest entries went",
-                );
-            }
-            (cursor.next, cursor.passed) = (oldest, self.dropped);
-        }
-        let from = self.turns.partition_point(|held| held.after() <= cursor.next);
-        let start = cursor.passed;
-        for held in self.turns.range(from..) {
-            batch.turns.push(Arc::clone(&held.entries));
-            (cursor.next, cursor.passed) = (held.after(), held.until);
-            if (cursor.passed - start).cost() >= BATCH_COST {
-                break;
             }
         }
-        self.trim();
-        Some(batch)
     }
 
-    /// Whether entries follow the cursor.
-    pub(crate) fn has_more(&self, id: CursorId) -> bool {
-        self.cursors.get(&id).is_some_and(|cursor| cursor.next < self.end)
+    /// Makes pieces of their own of these chunks of a child, and gives each to `each`.
+    pub(super) fn each_isolated(
+        &mut self,
+        child: ChildId,
+        chunks: &[Seq],
+        mut each: impl FnMut(&mut Self, Seq),
+    ) {
+        let Some(&last) = chunks.last() else { return };
+        let mut done = None;
+        for &seq in chunks {
+            if done.is_some_and(|done| seq < done) {
+                continue;
+            }
+            done = self.pieces.covering(seq).map(|(_, piece)| piece.after);
+            for first in self.pieces.isolate(seq, last, child) {
+                each(self, first);
+            }
+        }
     }
 
-    /// Reads, or leaves `waker` to be woken by the next append. `Some(None)` at the log's end.
-    pub(crate) fn read_or_wait(&mut self, id: CursorId, waker: &Waker) -> Option<Option<Batch>> {
-        if let Some(batch) = self.read(id) {
-            return Some(Some(batch));
+    /// A piece is gone: a gap stands in its place.
+    pub(super) fn lose(&mut self, first: Seq, concerned: Concerned) {
+        let around = self.pieces.around(first);
+        self.change(around, |pieces| pieces.lose(first, concerned));
+    }
+
+    /// Changes pieces in this range, and what the cursors are behind with it.
+    pub(super) fn change<R>(
+        &mut self,
+        range: Range<Seq>,
+        change: impl FnOnce(&mut Pieces) -> R,
+    ) -> R {
+        for cursor in self.cursors.values_mut() {
+            cursor.behind -= self.pieces.cost_of(cursor.next, &range).min(cursor.behind);
         }
-        if self.finished {
-            return Some(None);
+        let changed = change(&mut self.pieces);
+        for cursor in self.cursors.values_mut() {
+            cursor.behind += self.pieces.cost_of(cursor.next, &range);
         }
-        if let Some(cursor) = self.cursors.get_mut(&id) {
-            cursor.waker = Some(waker.clone());
+        changed
+    }
+
+    /// The children whose shares say that they are to be read no more (`true`) or again, since the
+    /// last call.
+    pub(crate) fn share_changes(&mut self) -> Vec<(ChildId, bool)> {
+        let blocked: Vec<ChildId> = self.shares.blocked().iter().copied().collect();
+        for child in blocked {
+            self.enforce_share(child);
         }
-        None
+        self.shares.take_changes()
+    }
+
+    /// Whether some child waits for its share, or has waited for it.
+    pub(crate) fn shares_wait(&self) -> bool {
+        self.shares.wait()
     }
 }
 

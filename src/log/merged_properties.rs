@@ -5,10 +5,13 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use proptest::prelude::*;
 
+use tempfile::TempDir;
+
 use super::*;
 use crate::{
     ChildId, Stream, Turn,
-    log::{Chunk, Fact, totals::ENTRY_COST},
+    log::{Chunk, Fact, SpillWork, Start, totals::ENTRY_COST},
+    spill::Store,
 };
 
 /// One thing that happens to a log.
@@ -23,6 +26,8 @@ enum Step {
     },
     Read(usize),
     Close(usize),
+    /// The spill thread does so many things.
+    Spill(usize),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -32,6 +37,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(lossless, place)| Step::Open { lossless, place }),
         3 => (0_usize..4).prop_map(Step::Read),
         1 => (0_usize..4).prop_map(Step::Close),
+        2 => (0_usize..4).prop_map(Step::Spill),
     ]
 }
 
@@ -53,6 +59,9 @@ const BOUND: u64 = 4_096;
 /// A log beside a model of it: what was written, and what each reader was handed.
 struct Model {
     log: MergedLog,
+    /// As the spill thread has it.
+    store: Option<Store>,
+    _directory: TempDir,
     readers: Vec<Reader>,
     written: u64,
     /// The bytes before each entry.
@@ -64,7 +73,64 @@ struct Model {
     turn: u64,
 }
 
+/// The child whose share drops the oldest.
+const DROPS: u64 = 0;
+/// The child whose share goes to files.
+const SPILLS: u64 = 1;
+
 impl Model {
+    fn new(overflow: Overflow, shares: bool) -> Self {
+        let directory = TempDir::new().unwrap();
+        let mut log = MergedLog::new(BOUND, overflow);
+        let (bell, _) = crossbeam_channel::bounded(1);
+        log.spill_with(bell);
+        if shares {
+            let share = |overflow| LogShare { bytes: 700, overflow };
+            log.set_share(ChildId(DROPS), share(Overflow::DropOldest));
+            log.set_share(ChildId(SPILLS), share(Overflow::Spill));
+        }
+        Model {
+            log,
+            store: Some(Store::create(directory.path(), 64 * 1024).unwrap()),
+            _directory: directory,
+            readers: Vec::new(),
+            written: 0,
+            before: Vec::new(),
+            next_byte: HashMap::new(),
+            seen: HashMap::new(),
+            turn: 0,
+        }
+    }
+
+    /// Does one thing that the spill thread does; false where there is none.
+    fn spill(&mut self) -> bool {
+        let Some(store) = &mut self.store else { return false };
+        let Some(work) = self.log.spill_work() else { return false };
+        match work {
+            SpillWork::Forget(places) => drop(places),
+            SpillWork::Load(cursor, first, place) => {
+                self.log.spill_loaded(cursor, first, Some(place.load().unwrap()));
+            }
+            SpillWork::Write(write) => match store.write(&write.turns).unwrap() {
+                Some(place) => self.log.spilled(&write, place),
+                None => self.log.spill_is_full(&write),
+            },
+        }
+        true
+    }
+
+    /// What the counters say is what the pieces cost.
+    fn check_costs(&self) -> Result<(), TestCaseError> {
+        for cursor in self.log.cursors.values().filter(|cursor| cursor.lossless) {
+            let pieces = self.log.pieces.from(cursor.next).map(|(_, piece)| piece.cost());
+            let covering = self.log.pieces.covering(cursor.next);
+            let inside = covering.filter(|(first, _)| *first < cursor.next);
+            let cost = pieces.sum::<u64>() + inside.map_or(0, |(_, piece)| piece.cost());
+            prop_assert_eq!(cursor.behind, cost, "what a cursor is behind");
+        }
+        Ok(())
+    }
+
     fn append(&mut self, chunks: Vec<(u64, usize)>) {
         self.turn += 1;
         let mut entries = Vec::new();
@@ -78,7 +144,12 @@ impl Model {
                 .collect();
             self.before.push(self.written);
             self.written += len as u64;
-            let chunk = Chunk { stream: Stream::Stdout, bytes: bytes.into(), after_exit: false };
+            let chunk = Chunk {
+                stream: Stream::Stdout,
+                bytes: bytes.into(),
+                after_exit: false,
+                writer: None,
+            };
             entries.push(Entry {
                 seq: Seq(self.log.end().0 + place as u64),
                 turn: Turn(self.turn),
@@ -108,12 +179,21 @@ impl Model {
 
     fn read(&mut self, reader: usize) -> Result<(), TestCaseError> {
         let Some(reader) = self.readers.get_mut(reader) else { return Ok(()) };
-        let Some(batch) = self.log.read(reader.id) else {
-            prop_assert!(reader.next >= self.log.end().0, "nothing to read before the end");
+        let id = reader.id;
+        let more = self.log.has_more(id);
+        let Some(batch) = self.log.read(id) else {
+            let waits = self.log.cursors[&id].loading;
+            let at_end = reader.next >= self.log.end().0;
+            prop_assert!(waits || at_end, "nothing to read before the end");
             return Ok(());
         };
+        prop_assert!(more, "it was said that there is nothing");
         if let Some(gap) = batch.gap() {
-            prop_assert!(!reader.lossless || reader.delivered == 0, "a lossless reader lost bytes");
+            let of_a_share = gap.concerned == Concerned::only(ChildId(DROPS));
+            prop_assert!(
+                !reader.lossless || reader.delivered == 0 || of_a_share,
+                "a lossless reader lost bytes"
+            );
             if std::mem::take(&mut reader.fresh) {
                 prop_assert!(gap.first <= Seq(reader.next), "what was asked for is missing");
                 (reader.next, reader.first) = (gap.first.0, gap.first.0);
@@ -122,7 +202,7 @@ impl Model {
             prop_assert_eq!(gap.chunks, gap.last.0 - gap.first.0 + 1);
             reader.next = gap.last.0 + 1;
             reader.gaps += gap.bytes;
-            self.seen.retain(|(id, _), _| *id != reader.id);
+            self.seen.retain(|(id, child), _| *id != reader.id || !gap.concerns(ChildId(*child)));
         }
         for entry in batch.entries() {
             reader.fresh = false;
@@ -141,10 +221,10 @@ impl Model {
     }
 
     fn check_bound(&self, largest_turn: u64) -> Result<(), TestCaseError> {
-        let held = (self.log.appended - self.log.dropped).cost();
+        let held = self.log.pieces.cost();
         let lossless = self.readers.iter().any(|reader| reader.lossless);
         prop_assert!(lossless || held <= BOUND + largest_turn, "{held} bytes are over the bound");
-        Ok(())
+        self.check_costs()
     }
 }
 
@@ -152,16 +232,12 @@ proptest! {
     #[test]
     fn every_reader_gets_each_entry_once_in_order_or_counted_in_a_gap(
         steps in proptest::collection::vec(step(), 1..120),
+        spills in any::<bool>(),
+        shares in any::<bool>(),
+        at_the_end in any::<bool>(),
     ) {
-        let mut model = Model {
-            log: MergedLog::new(BOUND, Overflow::Block),
-            readers: Vec::new(),
-            written: 0,
-            before: Vec::new(),
-            next_byte: HashMap::new(),
-            seen: HashMap::new(),
-            turn: 0,
-        };
+        let overflow = if spills { Overflow::Spill } else { Overflow::Block };
+        let mut model = Model::new(overflow, shares);
         for step in steps {
             match step {
                 Step::Turn(chunks) => {
@@ -177,12 +253,22 @@ proptest! {
                     model.log.close(reader.id);
                 }
                 Step::Close(_) => {}
+                Step::Spill(times) => {
+                    (0..times).take_while(|_| model.spill()).for_each(drop);
+                }
             }
             model.check_bound(6 * (600 + ENTRY_COST))?;
         }
+        if at_the_end {
+            // Files that are still needed outlive their directory.
+            model.log.finish();
+            model.store = None;
+        }
         for reader in 0..model.readers.len() {
-            while model.log.has_more(model.readers[reader].id) {
+            let id = model.readers[reader].id;
+            while !model.log.is_at_end(id) {
                 model.read(reader)?;
+                model.spill();
             }
             let reader = &model.readers[reader];
             // One that asked for what has not come yet may have nothing.
@@ -199,7 +285,7 @@ proptest! {
         let reader = log.open(Start::Now, true);
         let mut behind = 0;
         for len in lens {
-            let chunk = Chunk { stream: Stream::Stderr, bytes: Bytes::from(vec![0; len]), after_exit: false };
+            let chunk = Chunk { stream: Stream::Stderr, bytes: Bytes::from(vec![0; len]), after_exit: false, writer: None };
             let fact = Fact::Chunk(chunk);
             log.append(vec![Entry { seq: log.end(), turn: Turn(0), child: ChildId(1), fact }]);
             behind += len as u64 + ENTRY_COST;

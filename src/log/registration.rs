@@ -104,6 +104,7 @@ mod properties {
             stream: Stream::Stdout,
             bytes: vec![number].into(),
             after_exit: false,
+            writer: None,
         };
         let exit = Exit {
             child: ChildId(child),

@@ -1,6 +1,6 @@
 //! `PolicyBuilder`: the settings of a policy.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use super::{Policy, PolicyHandle, host};
 use crate::{
@@ -10,12 +10,16 @@ use crate::{
 /// The least that the log can be bound to: below it large reads would find no room.
 const LEAST_BOUND: u64 = 256 * 1024;
 
+/// The least that files can be bound to: some turns must fit.
+const LEAST_SPILL: u64 = 4 * 1024 * 1024;
+
 /// Sets a policy up. Made by [`Policy::builder`].
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct PolicyBuilder {
     pub(super) log_bound: u64,
     pub(super) overflow: Overflow,
+    pub(super) spill: Option<(PathBuf, u64)>,
     pub(super) driver: Option<Driver>,
     pub(super) grace: Duration,
     pub(super) intensity: Intensity,
@@ -27,6 +31,7 @@ impl Default for PolicyBuilder {
         PolicyBuilder {
             log_bound: 8 * 1024 * 1024,
             overflow: Overflow::Block,
+            spill: None,
             driver: None,
             grace: Duration::from_secs(5),
             intensity: Intensity::default(),
@@ -47,6 +52,17 @@ impl PolicyBuilder {
     /// What happens when a lossless reader is a whole log behind.
     pub fn overflow(mut self, overflow: Overflow) -> Self {
         self.overflow = overflow;
+        self
+    }
+
+    /// Where [`Overflow::Spill`] writes to, and how many bytes of files there may be: 4 MiB at least,
+    /// fewer are an error at the start. The policy makes a directory of its own there, and removes
+    /// it at its end; what a crash leaves behind is read by
+    /// [`replay_spilled`](crate::replay_spilled). A directory that is missing, full or read-only
+    /// stops nobody: [`Overflow::Block`] is in force then, and the lifecycle subscribers are told
+    /// ([`Lifecycle::SpillFailed`](crate::Lifecycle::SpillFailed)).
+    pub fn spill(mut self, directory: impl Into<PathBuf>, bytes: u64) -> Self {
+        self.spill = Some((directory.into(), bytes));
         self
     }
 
@@ -90,11 +106,18 @@ impl PolicyBuilder {
     ///
     /// # Errors
     ///
-    /// [`StartError`] where the log's bound is too small, threads cannot be made, the driver that was asked for does not work, or
+    /// [`StartError`] where a bound is too small, [`Overflow::Spill`] has no directory, threads cannot be made, the driver that was asked for does not work, or
     /// the process-wide policy has no child watcher to give.
     pub fn start(mut self) -> Result<PolicyHandle, StartError> {
         if self.log_bound < LEAST_BOUND {
             return Err(StartError::LogBound { bytes: self.log_bound, least: LEAST_BOUND });
+        }
+        match self.spill {
+            Some((_, bytes)) if bytes < LEAST_SPILL => {
+                return Err(StartError::SpillBound { bytes, least: LEAST_SPILL });
+            }
+            None if self.overflow == Overflow::Spill => return Err(StartError::NoSpillDirectory),
+            Some(_) | None => {}
         }
         if self.driver.is_none() {
             self.driver = pipes::from_environment()?;

@@ -23,6 +23,7 @@ use crate::{
     Driver, PolicyStopped, StartError,
     read_loop::{LoopLink, Run, StateManager},
     spawn::Spawner,
+    spill::Spiller,
     supervise::{Part, Supervisor},
     sys,
     waiting::{HostedWatcher, Inbox, WaiterTable, Watcher},
@@ -165,7 +166,16 @@ async fn build(
     let link = Arc::new(LoopLink::new(settings.log_bound, settings.overflow));
     let intensity = settings.intensity;
     let child_watcher = settings.child_watcher.clone().map(HostedWatcher::new);
+    let spill = settings.spill.clone();
     let (read_loop, driver) = start_read_loop(&link, settings).await?;
+    let spiller = match spill.map(|(directory, bytes)| Spiller::start(&directory, bytes, &link)) {
+        None => None,
+        Some(Ok(spiller)) => Some(spiller),
+        Some(Err(error)) => {
+            read_loop.finish(&link, PolicyStopped::Shutdown).await;
+            return Err(StartError::Threads(error));
+        }
+    };
     let supervisor = {
         let host = Arc::clone(host);
         let give_up = move |reason| host.request_stop(host.grace, reason);
@@ -200,11 +210,13 @@ async fn build(
         Ok(threads) => threads,
         Err(error) => {
             read_loop.finish(&link, PolicyStopped::Shutdown).await;
+            spiller.map(Spiller::join);
             return Err(StartError::Threads(error));
         }
     };
     let handle = PolicyHandle { policy, link: Arc::clone(&link), host: Arc::clone(host), driver };
-    let running = Running { link, read_loop, table, _watcher: watcher, spawn_jobs, spawn_threads };
+    let running =
+        Running { link, read_loop, spiller, table, _watcher: watcher, spawn_jobs, spawn_threads };
     Ok((handle, running))
 }
 

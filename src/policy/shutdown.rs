@@ -20,6 +20,7 @@ use crate::{
     PolicyStopped,
     read_loop::{LoopCommand, LoopLink, Run, StateManager},
     spawn::Job,
+    spill::Spiller,
     waiting::{WaiterTable, Watcher},
 };
 
@@ -52,6 +53,7 @@ pub(super) struct StopRequest {
 pub(super) struct Running {
     pub(super) link: Arc<LoopLink>,
     pub(super) read_loop: ReadLoop,
+    pub(super) spiller: Option<Spiller>,
     pub(super) table: Rc<WaiterTable>,
     /// Keeps the watcher at work until the end, when nobody else has its address any more.
     pub(super) _watcher: Addr<Watcher>,
@@ -95,6 +97,7 @@ impl Running {
             }
         }
         self.read_loop.finish(&self.link, reason.clone()).await;
+        self.spiller.map(Spiller::join);
         reason
     }
 

@@ -11,7 +11,7 @@ use crate::{
     ChildId, Seq, Stream,
     child::{ChildCell, CollectedOutput, Collector},
     log::ChildExited,
-    pipes::{PipeKind, PipeToken},
+    pipes::{PipeDriver, PipeKind, PipeToken},
     waiting::Released,
 };
 
@@ -26,6 +26,10 @@ pub(super) struct ChildEntry {
     pub(super) shared: SmallVec<[ChildId; 1]>,
     pub(super) status: Option<PipeToken>,
     pub(super) input: Option<PipeToken>,
+    /// Those of them that the user has paused.
+    pub(super) paused: SmallVec<[Stream; 2]>,
+    /// The child has used up its share of the log: none of them is read.
+    pub(super) share_is_full: bool,
     /// The driver has a buffer of the input in hand.
     pub(super) writing: bool,
     /// Its last fact in the log.
@@ -55,6 +59,8 @@ impl ChildEntry {
             shared: SmallVec::new(),
             status: None,
             input: None,
+            paused: SmallVec::new(),
+            share_is_full: false,
             writing: false,
             last_seq,
             output_bytes: 0,
@@ -74,6 +80,17 @@ impl ChildEntry {
             }
             PipeKind::Status => self.status,
             PipeKind::Input => self.input,
+        }
+    }
+
+    /// Has each of its outputs read or not, as everyone wants.
+    pub(super) fn follow_pauses(&self, driver: &mut dyn PipeDriver) {
+        for (stream, token) in &self.outputs {
+            if self.share_is_full || self.paused.contains(stream) {
+                driver.pause(*token);
+            } else {
+                driver.resume(*token);
+            }
         }
     }
 

@@ -9,7 +9,8 @@ use tokio::sync::oneshot;
 use crate::{
     ChildId, Part, PolicyStopped, SubscriptionId,
     child::{ChildCell, CollectedOutput},
-    log::{ChildExited, Stream},
+    log::{ChildExited, LogShare, Stream},
+    spill::SpillError,
     subscribe::{Interest, Lifecycle, Subscribe},
     waiting::Released,
 };
@@ -37,6 +38,8 @@ pub(crate) enum LoopCommand {
     Room,
     /// Send this child's whole output at its exit.
     Collect(Arc<ChildCell>, oneshot::Sender<CollectedOutput>),
+    /// Nothing more goes to files: tell the lifecycle subscribers.
+    SpillFailed(Arc<SpillError>),
     /// An actor was restarted: tell the lifecycle subscribers.
     Restarted(Part, String),
     /// Close everything, tell everyone why, and end.
@@ -66,6 +69,7 @@ impl LoopCommand {
             | LoopCommand::Reading { .. }
             | LoopCommand::Credit
             | LoopCommand::Room
+            | LoopCommand::SpillFailed(_)
             | LoopCommand::Restarted(..)
             | LoopCommand::Finish(_) => {}
         }
@@ -80,6 +84,8 @@ pub(crate) struct Registration {
     pub(crate) outputs: SmallVec<[(Stream, OwnedFd); 2]>,
     /// The shared contexts that it writes to.
     pub(crate) shared: SmallVec<[ChildId; 1]>,
+    /// Its own part of the log.
+    pub(crate) share: Option<LogShare>,
     pub(crate) status: OwnedFd,
     pub(crate) exit_to: Option<Recipient<ChildExited>>,
     pub(crate) released_to: Option<Recipient<Released>>,

@@ -52,6 +52,8 @@ pub(super) struct Core {
     staged: Vec<Entry>,
     turn: Turn,
     gather: Gather<()>,
+    /// The slowest lossless reader is a whole log behind.
+    paused: bool,
     /// When a running child last closed the last of its pipes.
     dying: Option<Instant>,
 }
@@ -82,6 +84,7 @@ impl Core {
             staged: Vec::new(),
             turn: Turn(0),
             gather: Gather::new(),
+            paused: false,
             dying: None,
         }
     }
@@ -158,6 +161,18 @@ impl Core {
         self.children.len() <= FEW && self.dying.is_some_and(|since| since.elapsed() < NEAR)
     }
 
+    /// Pauses the children whose shares of the log are full, and resumes those whose are not.
+    fn follow_shares(&mut self) {
+        let changes = self.link.log().share_changes();
+        for (child, full) in changes {
+            if let Some(entry) = self.children.get_mut(&child) {
+                entry.span.in_scope(|| tracing::debug!(full, "its share of the log"));
+                entry.share_is_full = full;
+                entry.follow_pauses(&mut *self.driver);
+            }
+        }
+    }
+
     fn append(&mut self) {
         if !self.staged.is_empty() {
             self.turn = Turn(self.turn.0 + 1);
@@ -166,18 +181,25 @@ impl Core {
     }
 
     /// How many bytes of output this turn may read.
-    fn room(&self) -> u64 {
-        let room = self.link.log().room();
+    fn room(&mut self) -> u64 {
+        let (room, shares_wait) = {
+            let log = self.link.log();
+            (log.room(), log.shares_wait())
+        };
         let paused = room < LEAST_ROOM;
-        if self.link.set_paused(paused) != paused {
+        if std::mem::replace(&mut self.paused, paused) != paused {
             if paused {
                 tracing::info!("reading pauses: the slowest lossless reader is a whole log behind");
             } else {
                 tracing::info!("reading resumes");
             }
         }
+        if !self.link.wait_for_room(paused || shares_wait) {
+            return room;
+        }
         // A reader that moved on before it could see the flag is seen by a second look.
-        if paused { self.link.log().room() } else { room }
+        self.follow_shares();
+        self.link.log().room()
     }
 
     fn apply(&mut self, command: LoopCommand) -> Option<PolicyStopped> {
@@ -205,6 +227,7 @@ impl Core {
             // The turn looks at the room and at every subscriber's credit anyway.
             LoopCommand::Credit | LoopCommand::Room => {}
             LoopCommand::Collect(cell, reply) => self.collect(&cell, reply),
+            LoopCommand::SpillFailed(error) => self.publisher.spill_failed(error),
             LoopCommand::Restarted(part, message) => self.publisher.restarted(part, message),
             LoopCommand::Finish(reason) => return Some(reason),
         }
@@ -212,9 +235,21 @@ impl Core {
     }
 
     fn register(&mut self, registration: Registration) {
-        let Registration { cell, stdin, outputs, shared, status, exit_to, released_to, span } =
-            registration;
+        let Registration {
+            cell,
+            stdin,
+            outputs,
+            shared,
+            share,
+            status,
+            exit_to,
+            released_to,
+            span,
+        } = registration;
         let child = cell.id;
+        if let Some(share) = share {
+            self.link.log().set_share(child, share);
+        }
         let fact = Fact::Spawned { pid: cell.pid, program: Arc::clone(&cell.program) };
         let seq = self.stage(child, fact.clone());
         // Registered once, so it is not set yet.
@@ -282,7 +317,7 @@ impl Core {
     fn chunk(&mut self, child: ChildId, stream: Stream, bytes: Bytes) {
         let Some(entry) = self.children.get(&child) else { return };
         let after_exit = matches!(entry.state.phase(), Phase::Exited | Phase::Closed);
-        let chunk = Chunk { stream, bytes, after_exit };
+        let chunk = Chunk { stream, bytes, after_exit, writer: None };
         let seq = self.stage(child, Fact::Chunk(chunk.clone()));
         let Some(entry) = self.children.get_mut(&child) else { return };
         entry.last_seq = seq;
@@ -313,9 +348,8 @@ impl Core {
         shared.unwrap_or_default().into_iter().for_each(|context| self.drain_all(context));
         let Some(entry) = self.children.get_mut(&child) else { return };
         // A paused stream has nobody to hold back any more, and is to come to its end.
-        for (_, output) in &entry.outputs {
-            self.driver.resume(*output);
-        }
+        entry.paused.clear();
+        entry.follow_pauses(&mut *self.driver);
         if let Some(token) = entry.status.take() {
             self.driver.remove(token);
         }
@@ -416,6 +450,8 @@ impl Core {
             }
         }
         self.children.clear();
+        // From here on nobody may wait for the spill thread.
+        self.link.log().spill_no_more();
         self.publisher.stopped(reason);
         self.link.end(reason);
     }

@@ -91,7 +91,7 @@ impl OutputSubscriber {
     /// Hands over all that is left, without credit: nobody will be there to ask later. It is at
     /// most what the log holds.
     pub(super) fn deliver_rest(&self, link: &LoopLink) {
-        while self.recipient.connected() && link.log().has_more(self.cursor) {
+        while self.recipient.connected() && !link.log().is_at_end(self.cursor) {
             self.hand_over(link);
         }
     }

@@ -1,11 +1,7 @@
 //! What goes to the children: their input, and whether they are read.
 
 use super::{child_state::Phase, core::Core};
-use crate::{
-    ChildId, Stream,
-    input::Step,
-    pipes::{Observed, PipeKind},
-};
+use crate::{ChildId, Stream, input::Step, pipes::Observed};
 
 impl Core {
     /// Gives the driver the next buffer of a child's input, or closes that at its end.
@@ -55,15 +51,14 @@ impl Core {
 
     /// Pauses or resumes the reading of a stream.
     pub(super) fn reading(&mut self, child: ChildId, stream: Stream, paused: bool) {
-        let Some(entry) = self.children.get(&child) else { return };
-        let Some(token) = entry.pipe(PipeKind::Output(stream)) else { return };
+        let Some(entry) = self.children.get_mut(&child) else { return };
         if !matches!(entry.state.phase(), Phase::Running | Phase::Shared) {
             return;
         }
+        entry.paused.retain(|of| *of != stream);
         if paused {
-            self.driver.pause(token);
-        } else {
-            self.driver.resume(token);
+            entry.paused.push(stream);
         }
+        entry.follow_pauses(&mut *self.driver);
     }
 }

@@ -24,7 +24,7 @@ struct Queue {
 pub(crate) struct LoopLink {
     queue: Mutex<Queue>,
     sleeping: AtomicBool,
-    paused: AtomicBool,
+    waits_for_room: AtomicBool,
     needs_nudge: AtomicBool,
     waker: OnceLock<LoopWaker>,
     log: Mutex<MergedLog>,
@@ -35,7 +35,7 @@ impl LoopLink {
         LoopLink {
             queue: Mutex::default(),
             sleeping: AtomicBool::new(false),
-            paused: AtomicBool::new(false),
+            waits_for_room: AtomicBool::new(false),
             needs_nudge: AtomicBool::new(false),
             waker: OnceLock::new(),
             log: Mutex::new(MergedLog::new(bound, overflow)),
@@ -67,7 +67,7 @@ impl LoopLink {
 
     /// After a reader moved on: wakes the loop if it waits for room.
     pub(crate) fn room_changed(&self) {
-        if self.paused.load(SeqCst) {
+        if self.waits_for_room.load(SeqCst) {
             self.push(LoopCommand::Room);
         }
     }
@@ -121,8 +121,9 @@ impl LoopLink {
         self.sleeping.store(false, SeqCst);
     }
 
-    /// For the loop: whether it waits for room. Gives what was set before.
-    pub(super) fn set_paused(&self, paused: bool) -> bool {
-        self.paused.swap(paused, SeqCst)
+    /// For the loop: whether it is to be woken when a reader moves on. Gives it back.
+    pub(super) fn wait_for_room(&self, wait: bool) -> bool {
+        self.waits_for_room.store(wait, SeqCst);
+        wait
     }
 }

@@ -14,6 +14,7 @@ use crate::{
     ChildId, Part, PolicyStopped, Seq, SubscriptionId,
     child::{ChildCell, CollectedOutput, Collector},
     log::{ChildExited, Fact},
+    spill::SpillError,
     subscribe::{Credits, Interest, Lifecycle, Subscribe},
     waiting::Released,
 };
@@ -41,6 +42,7 @@ pub(super) struct Publisher {
     lifecycle: Audience<Lifecycle>,
     outputs: Vec<OutputSubscriber>,
     notices: VecDeque<Notice>,
+    spill_failed: Option<Lifecycle>,
 }
 
 impl Publisher {
@@ -51,6 +53,7 @@ impl Publisher {
             lifecycle: Audience::default(),
             outputs: Vec::new(),
             notices: VecDeque::new(),
+            spill_failed: None,
         }
     }
 
@@ -123,6 +126,9 @@ impl Publisher {
                 self.exits.add(Some(id), None, recipient);
             }
             (Interest::Lifecycle(recipient), child, _) => {
+                if let Some(event) = &self.spill_failed {
+                    recipient.do_send(event.clone());
+                }
                 self.lifecycle.add(Some(id), child.map(|cell| cell.id), recipient);
             }
             (Interest::Exits(recipient), Some(cell), entry) => match (cell.exit(), entry) {
@@ -137,6 +143,13 @@ impl Publisher {
         self.exits.remove(id);
         self.lifecycle.remove(id);
         self.retain_outputs(|subscriber| subscriber.id != id);
+    }
+
+    /// Tells it, also to those who come later: what is in force has changed for good.
+    pub(super) fn spill_failed(&mut self, error: Arc<SpillError>) {
+        let event = Lifecycle::SpillFailed(error);
+        self.lifecycle.tell(None, &event);
+        self.spill_failed = Some(event);
     }
 
     pub(super) fn restarted(&mut self, part: Part, message: String) {

@@ -7,9 +7,14 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::{Buf, BufMut, Bytes};
 
-use crate::{ChildId, Chunk, Entry, Exit, ExitStatus, Fact, Gap, ResourceUsage, Seq, Stream, Turn};
+use smallvec::SmallVec;
 
-pub(super) const MAGIC: &[u8] = b"actix-process recording 1\n";
+use crate::{
+    ChildId, Chunk, Entry, Exit, ExitStatus, Fact, Gap, ResourceUsage, Seq, Stream, Turn,
+    log::Concerned,
+};
+
+pub(crate) const MAGIC: &[u8] = b"actix-process recording 1\n";
 
 /// A frame's length and checksum.
 pub(super) const HEAD: usize = 8;
@@ -24,25 +29,39 @@ pub(super) enum Frame {
     Turn(Vec<Entry>),
 }
 
-/// The whole frame.
-pub(super) fn encode(frame: &Frame) -> Vec<u8> {
-    let mut out = vec![0; HEAD];
-    match frame {
-        Frame::Gap(gap) => {
-            out.put_u8(0);
-            for number in [gap.first.0, gap.last.0, gap.chunks, gap.bytes, gap.facts] {
-                out.put_u64_le(number);
+/// The frame of a gap.
+pub(super) fn encode_gap(out: &mut Vec<u8>, gap: &Gap) {
+    framed(out, |out| {
+        out.put_u8(0);
+        for number in [gap.first.0, gap.last.0, gap.chunks, gap.bytes, gap.facts] {
+            out.put_u64_le(number);
+        }
+        match &gap.concerned {
+            Concerned::Anyone => out.put_u8(0),
+            Concerned::Only(children) => {
+                out.put_u8(1);
+                children.iter().for_each(|child| out.put_u64_le(child.0));
             }
         }
-        Frame::Turn(entries) => {
-            out.put_u8(1);
-            entries.iter().for_each(|entry| put_entry(&mut out, entry));
-        }
-    }
-    let (head, payload) = out.split_at_mut(HEAD);
+    });
+}
+
+/// The frame of a turn.
+pub(crate) fn encode_turn<'a>(out: &mut Vec<u8>, entries: impl Iterator<Item = &'a Entry>) {
+    framed(out, |out| {
+        out.put_u8(1);
+        entries.for_each(|entry| put_entry(out, entry));
+    });
+}
+
+/// Puts the head of what `payload` writes before it.
+fn framed(out: &mut Vec<u8>, payload: impl FnOnce(&mut Vec<u8>)) {
+    let start = out.len();
+    out.put_bytes(0, HEAD);
+    payload(out);
+    let (head, payload) = out[start..].split_at_mut(HEAD);
     head[..4].copy_from_slice(&u32::try_from(payload.len()).unwrap_or(u32::MAX).to_le_bytes());
     head[4..].copy_from_slice(&crc32fast::hash(payload).to_le_bytes());
-    out
 }
 
 fn put_entry(out: &mut Vec<u8>, entry: &Entry) {
@@ -63,6 +82,8 @@ fn put_entry(out: &mut Vec<u8>, entry: &Entry) {
                 Stream::Extra(number) => number,
             });
             out.put_u8(u8::from(chunk.after_exit));
+            // No process has the number 0.
+            out.put_i32_le(chunk.writer.unwrap_or(0));
             put_bytes(out, &chunk.bytes);
         }
         Fact::Exited(exit) => {
@@ -109,14 +130,10 @@ pub(super) fn decode(payload: Bytes) -> Option<Frame> {
     match input.try_get_u8().ok()? {
         0 => {
             let mut number = || input.try_get_u64_le().ok();
-            let gap = Gap {
-                first: Seq(number()?),
-                last: Seq(number()?),
-                chunks: number()?,
-                bytes: number()?,
-                facts: number()?,
-            };
-            input.is_empty().then_some(Frame::Gap(gap))
+            let (first, last) = (Seq(number()?), Seq(number()?));
+            let (chunks, bytes, facts) = (number()?, number()?, number()?);
+            let concerned = take_concerned(&mut input)?;
+            Some(Frame::Gap(Gap { first, last, chunks, bytes, facts, concerned }))
         }
         1 => {
             let mut entries: Vec<Entry> = Vec::new();
@@ -128,6 +145,20 @@ pub(super) fn decode(payload: Bytes) -> Option<Frame> {
                 entries.push(entry);
             }
             (!entries.is_empty()).then_some(Frame::Turn(entries))
+        }
+        _ => None,
+    }
+}
+
+fn take_concerned(input: &mut Bytes) -> Option<Concerned> {
+    match input.try_get_u8().ok()? {
+        0 if input.is_empty() => Some(Concerned::Anyone),
+        1 => {
+            let mut children = SmallVec::new();
+            while !input.is_empty() {
+                children.push(ChildId(input.try_get_u64_le().ok()?));
+            }
+            Some(Concerned::Only(children))
         }
         _ => None,
     }
@@ -150,7 +181,8 @@ fn take_entry(input: &mut Bytes) -> Option<Entry> {
                 1 => true,
                 _ => return None,
             };
-            Fact::Chunk(Chunk { stream, bytes: take_bytes(input)?, after_exit })
+            let writer = Some(input.try_get_i32_le().ok()?).filter(|writer| *writer != 0);
+            Fact::Chunk(Chunk { stream, bytes: take_bytes(input)?, after_exit, writer })
         }
         2 => Fact::Exited(take_exit(input, child)?.into()),
         3 => Fact::Closed,

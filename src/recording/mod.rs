@@ -3,4 +3,5 @@
 mod format;
 mod replay;
 
+pub(crate) use format::{MAGIC, encode_turn};
 pub use replay::{Replay, ReplayError};

@@ -29,6 +29,9 @@ pub(super) fn check(command: &Command) -> io::Result<()> {
     if let Some(dir) = &command.current_dir {
         whole(dir.as_os_str(), "the working directory's name")?;
     }
+    if command.share.is_some_and(|share| share.bytes == 0) {
+        return Err(invalid("the share of the log is 0 bytes"));
+    }
     for (place, (number, _)) in command.extra.iter().enumerate() {
         if *number < 3 {
             return Err(invalid("an extra descriptor's number is that of a standard stream"));

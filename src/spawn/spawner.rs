@@ -163,6 +163,7 @@ impl Spawner {
             stdin: ends.stdin,
             outputs: ends.outputs,
             shared: shared_by(command),
+            share: command.share,
             status: ends.status,
             exit_to,
             released_to,

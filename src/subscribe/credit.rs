@@ -73,10 +73,11 @@ impl OutputBatch {
         OutputBatch { batch, child, credits: Some(Arc::clone(credits)) }
     }
 
-    /// What the log dropped right before the first entry, if it dropped anything.
+    /// What the log dropped right before the first entry, if it dropped anything. For a subscriber
+    /// to one child, only what may be that child's.
     #[must_use]
     pub fn gap(&self) -> Option<Gap> {
-        self.batch.gap()
+        self.batch.gap().filter(|gap| self.child.is_none_or(|child| gap.concerns(child)))
     }
 
     /// The entries, in their order: chunks and lifecycle facts.

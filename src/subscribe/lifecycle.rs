@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{ChildId, Part, PolicyStopped, Seq, log::ChildExited};
+use crate::{ChildId, Part, PolicyStopped, Seq, SpillError, log::ChildExited};
 
 /// Something in the life of a child or of the policy. Never dropped, whatever the subscriber's
 /// mailbox holds.
@@ -37,6 +37,10 @@ pub enum Lifecycle {
         /// The panic's message.
         message: String,
     },
+    /// Nothing more can go to files: [`Overflow::Block`](crate::Overflow::Block) is in force instead
+    /// of [`Overflow::Spill`](crate::Overflow::Spill). What went to files before still comes back.
+    /// Told to those who subscribe later, too.
+    SpillFailed(Arc<SpillError>),
     /// The policy has stopped; the last event of all.
     Stopped(PolicyStopped),
 }

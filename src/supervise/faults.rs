@@ -27,9 +27,13 @@ mod armed {
         SpawnUnwatched,
         /// In a spawn: the crate's own launch is refused, and std's is taken. Not a panic.
         SpawnByStd,
+        /// In the spill thread: a write fails as on a full disk. Not a panic.
+        SpillWrite,
+        /// In the spill thread, before it does anything.
+        SpillThread,
     }
 
-    const FAULTS: usize = Fault::SpawnByStd as usize + 1;
+    const FAULTS: usize = Fault::SpillThread as usize + 1;
     static ARMED: [AtomicUsize; FAULTS] = [const { AtomicUsize::new(0) }; FAULTS];
 
     /// Makes the next `times` passes of this point fail. In the whole process.

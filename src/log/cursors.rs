@@ -1,0 +1,196 @@
+//! The log's cursors: where each reader is, and what it is handed.
+
+use std::task::Waker;
+
+use super::{
+    Batch, Concerned, Gap, MergedLog, Overflow, TurnEntries, pieces::Body, totals::Totals,
+};
+use crate::Seq;
+
+/// A batch takes whole turns until it holds this much.
+const BATCH_COST: u64 = 1024 * 1024;
+
+/// Where a reader or a subscription starts. History comes first, then what is new, without a hole
+/// or a repeat; what the log has dropped by then is told as a [`Gap`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// At the very first entry.
+    Beginning,
+    /// At the entry with this number, also one to come. Where entries from there on are gone, the
+    /// gap may begin somewhat earlier: its counts are exact for what it spans.
+    At(Seq),
+    /// At the next entry.
+    Now,
+}
+
+/// Names a cursor of one log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct CursorId(u64);
+
+#[derive(Debug)]
+pub(super) struct Cursor {
+    pub(super) next: Seq,
+    /// The totals of everything before `next`.
+    pub(super) passed: Totals,
+    /// What is in memory from `next` on.
+    pub(super) behind: u64,
+    pub(super) lossless: bool,
+    /// Entries before this are not handed over: it started in the middle of a turn.
+    pub(super) first: Seq,
+    pub(super) waker: Option<Waker>,
+    /// A piece that came back from its file, by its first entry.
+    pub(super) loaded: Option<(Seq, Vec<TurnEntries>)>,
+    /// It waits for that.
+    pub(super) loading: bool,
+}
+
+impl Cursor {
+    fn gap(&self, after: Seq, until: Totals, concerned: Concerned) -> Option<Gap> {
+        // Where it is to start later, nothing of what it asked for is gone.
+        if self.first >= after {
+            return None;
+        }
+        let gap = Gap::new(self.next, after, until - self.passed, concerned);
+        tracing::info!(
+            first = %gap.first, chunks = gap.chunks, bytes = gap.bytes,
+            "gap: the oldest entries went before a reader had read them",
+        );
+        Some(gap)
+    }
+
+    pub(super) fn has_loaded(&self, first: Seq) -> bool {
+        self.loaded.as_ref().is_some_and(|(of, _)| *of == first)
+    }
+
+    /// Takes what was loaded of the piece that begins at `first`, as far as it is not read.
+    fn take_loaded(&mut self, first: Seq) -> Option<Vec<TurnEntries>> {
+        let (_, mut turns) = self.loaded.take_if(|(of, _)| *of == first)?;
+        turns.retain(|turn| turn.last().is_some_and(|last| last.seq >= self.next));
+        Some(turns)
+    }
+}
+
+impl MergedLog {
+    /// Opens a cursor. A lossless one holds reading back when it is a whole log behind.
+    pub(crate) fn open(&mut self, start: Start, lossless: bool) -> CursorId {
+        let (next, passed, first) = match start {
+            Start::Beginning => (Seq(0), Totals::default(), Seq(0)),
+            Start::At(seq) if seq < self.end => {
+                let (next, passed) = self.place_before(seq);
+                (next, passed, seq)
+            }
+            Start::At(seq) => (self.end, self.appended, seq),
+            Start::Now => (self.end, self.appended, self.end),
+        };
+        let lossless = lossless && self.overflow != Overflow::DropOldest;
+        let behind = self.pieces.from(next).map(|(_, piece)| piece.cost()).sum();
+        let id = CursorId(self.next_cursor);
+        self.next_cursor += 1;
+        let cursor = Cursor {
+            next,
+            passed,
+            behind,
+            lossless,
+            first,
+            waker: None,
+            loaded: None,
+            loading: false,
+        };
+        self.cursors.insert(id, cursor);
+        id
+    }
+
+    /// The start of the piece that holds `seq`, or the last milestone before it in what was dropped.
+    fn place_before(&self, seq: Seq) -> (Seq, Totals) {
+        match self.pieces.covering(seq) {
+            Some((first, piece)) => (first, piece.before()),
+            None => self.milestones.before(seq),
+        }
+    }
+
+    /// The cursor no longer holds reading back.
+    pub(crate) fn make_lossy(&mut self, id: CursorId) {
+        if let Some(cursor) = self.cursors.get_mut(&id) {
+            cursor.lossless = false;
+        }
+        self.trim();
+    }
+
+    pub(crate) fn close(&mut self, id: CursorId) {
+        self.cursors.remove(&id);
+        self.trim();
+    }
+
+    /// Hands over what follows the cursor and moves it on; `None` where nothing follows yet, or
+    /// what follows has to come back from its file first.
+    pub(crate) fn read(&mut self, id: CursorId) -> Option<Batch> {
+        let start = self.start();
+        let cursor = self.cursors.get_mut(&id)?;
+        let mut batch = Batch { first: Some(cursor.first), ..Batch::default() };
+        if cursor.next < start {
+            batch.gap = cursor.gap(start, self.dropped, Concerned::Anyone);
+            (cursor.next, cursor.passed) = (start, self.dropped);
+        }
+        let begin = cursor.passed;
+        while let Some((first, piece)) = self.pieces.covering(cursor.next)
+            && (cursor.passed - begin).cost() < BATCH_COST
+        {
+            match &piece.body {
+                Body::Here(entries) => batch.turns.push(TurnEntries::clone(entries)),
+                // A batch has its gap in front.
+                Body::Gone(_) if !batch.is_empty() => break,
+                Body::Gone(of) => batch.gap = cursor.gap(piece.after, piece.until, of.clone()),
+                Body::Spilled(place) => {
+                    if batch.is_empty() {
+                        self.spilling.fetch(id, cursor, first, place);
+                    }
+                    match cursor.take_loaded(first) {
+                        Some(turns) => batch.turns.extend(turns),
+                        None => break,
+                    }
+                }
+            }
+            cursor.behind = cursor.behind.saturating_sub(piece.cost());
+            (cursor.next, cursor.passed) = (piece.after, piece.until);
+        }
+        if let Some(first) = self.spilling.unreadable.take() {
+            self.lose(first, Concerned::Anyone);
+            if batch.is_empty() {
+                return self.read(id);
+            }
+        }
+        self.trim();
+        (!batch.is_empty()).then_some(batch)
+    }
+
+    /// Whether there is something to read for the cursor now.
+    pub(crate) fn has_more(&mut self, id: CursorId) -> bool {
+        let Some(cursor) = self.cursors.get_mut(&id) else { return false };
+        match self.pieces.covering(cursor.next) {
+            Some((first, piece)) => match &piece.body {
+                Body::Spilled(place) => self.spilling.fetch(id, cursor, first, place),
+                Body::Here(_) | Body::Gone(_) => true,
+            },
+            None => cursor.next < self.end,
+        }
+    }
+
+    /// Whether the cursor is at the log's end.
+    pub(crate) fn is_at_end(&self, id: CursorId) -> bool {
+        self.cursors.get(&id).is_none_or(|cursor| cursor.next >= self.end)
+    }
+
+    /// Reads, or leaves `waker` to be woken by the next append. `Some(None)` at the log's end.
+    pub(crate) fn read_or_wait(&mut self, id: CursorId, waker: &Waker) -> Option<Option<Batch>> {
+        if let Some(batch) = self.read(id) {
+            return Some(Some(batch));
+        }
+        if self.finished && self.is_at_end(id) {
+            return Some(None);
+        }
+        if let Some(cursor) = self.cursors.get_mut(&id) {
+            cursor.waker = Some(waker.clone());
+        }
+        None
+    }
+}

@@ -1,0 +1,73 @@
+//! `Gap`: what stands in the place of entries that are no longer there.
+
+use smallvec::{SmallVec, smallvec};
+
+use super::totals::Totals;
+use crate::{ChildId, Seq};
+
+/// Entries that are no longer in the log, told in their place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// The first sequence number that is missing.
+    pub first: Seq,
+    /// The last sequence number that is missing.
+    pub last: Seq,
+    /// How many chunks are missing.
+    pub chunks: u64,
+    /// How many bytes those chunks held.
+    pub bytes: u64,
+    /// How many lifecycle facts are missing (they were still sent to their subscribers).
+    pub facts: u64,
+    pub(crate) concerned: Concerned,
+}
+
+impl Gap {
+    /// Whether some of what is missing may be this child's. Where only a child's own share has
+    /// dropped something, it is nobody else's.
+    #[must_use]
+    pub fn concerns(&self, child: ChildId) -> bool {
+        match &self.concerned {
+            Concerned::Anyone => true,
+            Concerned::Only(children) => children.contains(&child),
+        }
+    }
+
+    pub(super) fn new(first: Seq, after: Seq, lost: Totals, concerned: Concerned) -> Self {
+        Gap {
+            first,
+            last: Seq(after.0 - 1),
+            chunks: lost.chunks,
+            bytes: lost.bytes,
+            facts: lost.facts,
+            concerned,
+        }
+    }
+}
+
+/// Whose entries a gap is in place of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Concerned {
+    Anyone,
+    Only(SmallVec<[ChildId; 1]>),
+}
+
+impl Concerned {
+    pub(super) fn only(child: ChildId) -> Self {
+        Concerned::Only(smallvec![child])
+    }
+
+    /// Those of both.
+    pub(super) fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Concerned::Only(mut these), Concerned::Only(others)) => {
+                for child in others {
+                    if !these.contains(&child) {
+                        these.push(child);
+                    }
+                }
+                Concerned::Only(these)
+            }
+            (Concerned::Anyone, _) | (_, Concerned::Anyone) => Concerned::Anyone,
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! `Overflow` and `LogShare`: what happens when the log, or one child's part of it, is full.
+
+/// What happens when a lossless reader is a whole log behind, named by its cost. And the same of one
+/// child's share ([`Command::log_share`](crate::Command::log_share)).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Overflow {
+    /// Reading pauses, and the children block as on a full pipe, until the reader has caught up.
+    /// Without a lossless reader, the oldest entries go.
+    #[default]
+    Block,
+    /// The oldest entries go, also those that a reader still wants; a counted
+    /// [`Gap`](crate::Gap) stands in their place. Nobody ever blocks.
+    DropOldest,
+    /// The oldest entries that a lossless reader still wants go to files in the directory given to
+    /// [`PolicyBuilder::spill`](crate::PolicyBuilder::spill), and come back when they are read. When
+    /// those are full, too, it is as [`Block`](Overflow::Block).
+    Spill,
+}
+
+/// The part of the log that one child may use.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LogShare {
+    pub(crate) bytes: u64,
+    pub(crate) overflow: Overflow,
+}

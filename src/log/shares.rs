@@ -1,0 +1,113 @@
+//! `Shares`: how much of the log the children that have a share use of it. Pure bookkeeping; the
+//! log acts on it.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+
+use super::{Entry, Fact, LogShare, totals::Totals};
+use crate::{ChildId, Seq};
+
+/// One child's share.
+#[derive(Debug)]
+pub(super) struct Share {
+    pub(super) of: LogShare,
+    /// Its chunks in memory, and their costs.
+    chunks: VecDeque<(Seq, u64)>,
+    pub(super) held: u64,
+    /// What is on its way to a file.
+    pub(super) spilling: u64,
+}
+
+impl Share {
+    /// Forgets the chunks before this place.
+    pub(super) fn forget_before(&mut self, place: Seq) {
+        while let Some(&(seq, cost)) = self.chunks.front()
+            && seq < place
+        {
+            self.chunks.pop_front();
+            self.held -= cost;
+        }
+    }
+
+    /// Gives the oldest chunks that are over the share, and forgets them.
+    pub(super) fn take_excess(&mut self) -> Vec<Seq> {
+        let mut excess = Vec::new();
+        while self.held > self.of.bytes
+            && let Some((seq, cost)) = self.chunks.pop_front()
+        {
+            self.held -= cost;
+            excess.push(seq);
+        }
+        excess
+    }
+}
+
+/// The shares, and which children are not to be read because of theirs.
+#[derive(Debug, Default)]
+pub(super) struct Shares {
+    of: HashMap<ChildId, Share>,
+    blocked: BTreeSet<ChildId>,
+    /// Those for whom that has changed.
+    changed: BTreeSet<ChildId>,
+}
+
+impl Shares {
+    pub(super) fn set(&mut self, child: ChildId, of: LogShare) {
+        let share = Share { of, chunks: VecDeque::new(), held: 0, spilling: 0 };
+        self.of.insert(child, share);
+    }
+
+    pub(super) fn get_mut(&mut self, child: ChildId) -> Option<&mut Share> {
+        self.of.get_mut(&child)
+    }
+
+    /// Counts new entries, and gives the children whose shares they are from.
+    pub(super) fn count(&mut self, entries: &[Entry]) -> BTreeSet<ChildId> {
+        let mut counted = BTreeSet::new();
+        if self.of.is_empty() {
+            return counted;
+        }
+        for entry in entries {
+            match &entry.fact {
+                Fact::Chunk(_) => {
+                    if let Some(share) = self.of.get_mut(&entry.child) {
+                        let cost = Totals::of(std::slice::from_ref(entry)).cost();
+                        share.chunks.push_back((entry.seq, cost));
+                        share.held += cost;
+                        counted.insert(entry.child);
+                    }
+                }
+                // What is left of it counts for the whole log only.
+                Fact::Closed => {
+                    self.of.remove(&entry.child);
+                    self.blocked.remove(&entry.child);
+                    counted.remove(&entry.child);
+                }
+                Fact::Spawned { .. } | Fact::Exited(_) => {}
+            }
+        }
+        counted
+    }
+
+    pub(super) fn block(&mut self, child: ChildId, blocked: bool) {
+        let changed =
+            if blocked { self.blocked.insert(child) } else { self.blocked.remove(&child) };
+        if changed {
+            self.changed.insert(child);
+        }
+    }
+
+    /// Whether some child is blocked, or was until now.
+    pub(super) fn wait(&self) -> bool {
+        !self.blocked.is_empty() || !self.changed.is_empty()
+    }
+
+    pub(super) fn blocked(&self) -> &BTreeSet<ChildId> {
+        &self.blocked
+    }
+
+    /// The children to pause (`true`) or to resume since the last call.
+    pub(super) fn take_changes(&mut self) -> Vec<(ChildId, bool)> {
+        let changed = std::mem::take(&mut self.changed);
+        changed.into_iter().map(|child| (child, self.blocked.contains(&child))).collect()
+    }
+}

@@ -1,0 +1,12 @@
+//! Spilling: what a slow reader still wants goes to files, and comes back.
+
+mod segment;
+mod spiller;
+mod store;
+
+pub use segment::replay_spilled;
+pub(crate) use segment::{Place, Segment};
+pub(crate) use spiller::Spiller;
+pub use store::SpillError;
+#[cfg(test)]
+pub(crate) use store::Store;
