@@ -17,7 +17,7 @@ use std::{
 
 use actix::{Actor, Arbiter, Context, Handler};
 use actix_process::{
-    ChildId, Command, Fact, Fault, Lifecycle, OutputBatch, Overflow, Policy, PolicyBuilder,
+    ChildId, Command, Fact, Fault, Gap, Lifecycle, OutputBatch, Overflow, Policy, PolicyBuilder,
     PolicyHandle, ReplayError, SpawnStep, Start, StartError, Subscribe, inject, replay_spilled,
 };
 use support::{lock, recorder, within};
@@ -29,15 +29,17 @@ const MIB: u64 = 1024 * 1024;
 #[derive(Default)]
 struct Counts {
     delivered: HashMap<ChildId, u64>,
-    gaps: u64,
-    /// Gaps that concern somebody else than the child that may have them.
-    strange_gaps: u64,
+    gaps: Vec<Gap>,
     next: u64,
 }
 
 impl Counts {
     fn of(&self, child: ChildId) -> u64 {
         self.delivered.get(&child).copied().unwrap_or(0)
+    }
+
+    fn lost(&self) -> u64 {
+        self.gaps.iter().map(|gap| gap.bytes).sum()
     }
 }
 
@@ -46,7 +48,6 @@ impl Counts {
 struct Slow {
     counts: Arc<Mutex<Counts>>,
     gate: Arc<(Mutex<bool>, Condvar)>,
-    may_lose: Option<ChildId>,
 }
 
 impl Actor for Slow {
@@ -63,11 +64,8 @@ impl Handler<OutputBatch> for Slow {
         let mut counts = lock(&self.counts);
         if let Some(gap) = batch.gap() {
             assert_eq!(gap.first.get(), counts.next, "the sequence has a hole");
-            counts.gaps += gap.bytes;
             counts.next = gap.last.get() + 1;
-            let others = [ChildId::from(0)];
-            counts.strange_gaps +=
-                u64::from(self.may_lose.is_some() && others.iter().any(|it| gap.concerns(*it)));
+            counts.gaps.push(gap);
         }
         for entry in batch.entries() {
             assert_eq!(entry.seq.get(), counts.next, "the sequence has a hole");
@@ -88,4 +86,311 @@ impl Slow {
     async fn until(&self, what: &str, so: impl Fn(&Counts) -> bool) {
         support::until(what, || so(&lock(&self.counts))).await;
     }
+}
+
+fn zeros(bytes: u64) -> Command {
+    Command::new("head").args(["-c", &bytes.to_string(), "/dev/zero"])
+}
+
+/// A policy with a log of 1 MiB, and a subscriber to all output, held up.
+async fn held_up(overflow: Overflow, directory: &Path) -> (PolicyHandle, Slow, Arbiter) {
+    let policy = builder(overflow, directory).start().unwrap();
+    let arbiter = Arbiter::new();
+    let slow = Slow::default();
+    let theirs = slow.clone();
+    let address = Slow::start_in_arbiter(&arbiter.handle(), |_| theirs);
+    policy.subscribe(Subscribe::output(address.recipient())).await.unwrap();
+    (policy, slow, arbiter)
+}
+
+fn builder(overflow: Overflow, directory: &Path) -> PolicyBuilder {
+    Policy::builder().log_bound(MIB).overflow(overflow).spill(directory, 4096 * MIB)
+}
+
+async fn end(policy: PolicyHandle, arbiter: Arbiter) {
+    policy.shutdown(Duration::ZERO).await;
+    arbiter.stop();
+    arbiter.join().unwrap();
+}
+
+fn files(directory: &Path) -> usize {
+    fs::read_dir(directory).unwrap().count()
+}
+
+/// How far the slow subscriber is behind, in bytes.
+fn behind() -> u64 {
+    let mib = std::env::var("ACTIX_PROCESS_BEHIND_MIB");
+    MIB * mib.map_or(1024, |text| text.parse::<u64>().unwrap())
+}
+
+/// A child is as far ahead of a subscriber as it may be: bytes delivered, and bytes in gaps.
+async fn far_behind(overflow: Overflow) -> (u64, u64) {
+    let written = behind();
+    let directory = TempDir::new().unwrap();
+    let (policy, slow, arbiter) = held_up(overflow, directory.path()).await;
+    let child = policy.spawn(zeros(written)).await.unwrap();
+    if overflow == Overflow::Block {
+        let waited = tokio::time::timeout(Duration::from_millis(200), child.wait());
+        assert!(waited.await.is_err(), "the child was not blocked");
+    } else {
+        // Nobody waits for the subscriber.
+        within(child.wait()).await.unwrap();
+    }
+    slow.open();
+    slow.until("all is accounted for", |counts| counts.of(child.id()) + counts.lost() >= written)
+        .await;
+    let (delivered, lost) = {
+        let counts = lock(&slow.counts);
+        (counts.of(child.id()), counts.lost())
+    };
+    assert_eq!(delivered + lost, written);
+    end(policy, arbiter).await;
+    assert_eq!(files(directory.path()), 0, "files are left");
+    (delivered, lost)
+}
+
+#[test]
+fn a_subscriber_far_behind_blocks_the_children() {
+    support::run(async || assert_eq!(far_behind(Overflow::Block).await.1, 0));
+}
+
+#[test]
+fn a_subscriber_far_behind_is_told_what_it_missed() {
+    support::run(async || {
+        let (delivered, lost) = far_behind(Overflow::DropOldest).await;
+        assert!(lost > delivered, "{delivered} delivered, {lost} lost");
+    });
+}
+
+#[test]
+fn a_subscriber_far_behind_has_its_output_back_from_files() {
+    support::run(async || assert_eq!(far_behind(Overflow::Spill).await.1, 0));
+}
+
+/// A chatty child with a share of its own, beside a quiet one that writes some lines.
+async fn beside_a_chatty_one(share: Overflow) -> (PolicyHandle, Arbiter, Vec<Gap>) {
+    const CHATTY: u64 = 32 * MIB;
+    let directory = TempDir::new().unwrap();
+    let (policy, slow, arbiter) = held_up(Overflow::Block, directory.path()).await;
+    let chatty = policy.spawn(zeros(CHATTY).log_share(128 * 1024, share)).await.unwrap();
+    let quiet = Command::shell("for n in $(seq 200); do echo a line of text; done");
+    let quiet = policy.spawn(quiet).await.unwrap();
+    // The log has room for it, whatever the other one does.
+    within(quiet.wait()).await.unwrap();
+    if share == Overflow::Block {
+        assert!(chatty.try_wait().is_none(), "it was not blocked");
+    } else {
+        within(chatty.wait()).await.unwrap();
+    }
+    slow.open();
+    slow.until("all is accounted for", |counts| {
+        counts.of(chatty.id()) + counts.lost() >= CHATTY && counts.of(quiet.id()) >= 200 * 15
+    })
+    .await;
+    within(chatty.wait()).await.unwrap();
+    let gaps = {
+        let counts = lock(&slow.counts);
+        assert_eq!(counts.of(chatty.id()) + counts.lost(), CHATTY);
+        assert_eq!(counts.of(quiet.id()), 200 * 15);
+        assert!(counts.gaps.iter().all(|gap| gap.concerns(chatty.id())));
+        assert!(!counts.gaps.iter().any(|gap| gap.concerns(quiet.id())));
+        counts.gaps.clone()
+    };
+    (policy, arbiter, gaps)
+}
+
+#[test]
+fn a_chatty_child_uses_up_its_own_share_only() {
+    for (share, loses) in
+        [(Overflow::Block, false), (Overflow::DropOldest, true), (Overflow::Spill, false)]
+    {
+        support::run(async || {
+            let (policy, arbiter, gaps) = beside_a_chatty_one(share).await;
+            assert_eq!(!gaps.is_empty(), loses, "{share:?}");
+            end(policy, arbiter).await;
+        });
+    }
+}
+
+#[test]
+fn a_reader_goes_on_from_the_files_when_the_policy_has_ended() {
+    support::run(async || {
+        let directory = TempDir::new().unwrap();
+        let policy = builder(Overflow::Spill, directory.path()).start().unwrap();
+        let mut reader = policy.log(Start::Beginning);
+        let child = policy.spawn(zeros(16 * MIB)).await.unwrap();
+        within(child.wait()).await.unwrap();
+        policy.shutdown(Duration::ZERO).await;
+        assert_eq!(files(directory.path()), 0, "files are left");
+        let mut bytes = 0;
+        while let Some(batch) = within(reader.next()).await {
+            assert_eq!(batch.gap(), None);
+            bytes += bytes_in(&batch);
+        }
+        assert_eq!(bytes, 16 * MIB);
+    });
+}
+
+fn bytes_in(batch: &actix_process::Batch) -> u64 {
+    let chunks = batch.entries().map(|entry| match &entry.fact {
+        Fact::Chunk(chunk) => chunk.bytes.len() as u64,
+        Fact::Spawned { .. } | Fact::Exited(_) | Fact::Closed => 0,
+    });
+    chunks.sum()
+}
+
+#[test]
+fn files_that_are_full_block_the_child_until_they_are_read() {
+    support::run(async || {
+        let directory = TempDir::new().unwrap();
+        let policy = builder(Overflow::Spill, directory.path()).spill(directory.path(), 4 * MIB);
+        let policy = policy.start().unwrap();
+        let mut reader = policy.log(Start::Beginning);
+        let child = policy.spawn(zeros(64 * MIB)).await.unwrap();
+        let waited = tokio::time::timeout(Duration::from_millis(200), child.wait());
+        assert!(waited.await.is_err(), "the child was not blocked");
+        let mut bytes = 0;
+        while bytes < 64 * MIB {
+            let batch = within(reader.next()).await.unwrap();
+            assert_eq!(batch.gap(), None);
+            bytes += bytes_in(&batch);
+        }
+        within(child.wait()).await.unwrap();
+        policy.shutdown(Duration::ZERO).await;
+    });
+}
+
+/// What is in force is told, also to who comes late; the children and the log go on.
+async fn falls_back_to_block(policy: PolicyHandle) {
+    let mut reader = policy.log(Start::Now);
+    let child = policy.spawn(zeros(16 * MIB)).await.unwrap();
+    let (recorder, record) = recorder::start();
+    policy.subscribe(Subscribe::lifecycle(recorder.recipient())).await.unwrap();
+    record
+        .until(|record| {
+            record.lifecycle().iter().any(|event| matches!(event, Lifecycle::SpillFailed(_)))
+        })
+        .await;
+    let waited = tokio::time::timeout(Duration::from_millis(200), child.wait());
+    assert!(waited.await.is_err(), "the child was not blocked");
+    let mut bytes = 0;
+    while bytes < 16 * MIB {
+        let batch = within(reader.next()).await.unwrap();
+        assert_eq!(batch.gap(), None);
+        bytes += bytes_in(&batch);
+    }
+    within(child.wait()).await.unwrap();
+    policy.shutdown(Duration::ZERO).await;
+}
+
+#[test]
+fn a_directory_that_is_of_no_use_blocks_the_children_instead() {
+    support::run(async || {
+        // Nothing can be made in /proc, whoever one is.
+        for directory in ["/nowhere/at/all", "/proc"] {
+            let policy = builder(Overflow::Spill, Path::new(directory)).start().unwrap();
+            falls_back_to_block(policy).await;
+        }
+    });
+}
+
+#[test]
+fn a_disk_that_is_full_blocks_the_children_and_what_was_written_before_comes_back() {
+    for fault in [Fault::SpillWrite, Fault::SpillThread] {
+        support::run(async || {
+            let directory = TempDir::new().unwrap();
+            let policy = builder(Overflow::Spill, directory.path()).start().unwrap();
+            let mut reader = policy.log(Start::Beginning);
+            let before = policy.spawn(zeros(8 * MIB)).await.unwrap();
+            within(before.wait()).await.unwrap();
+            inject(fault, 1);
+            let mut bytes = 0;
+            while bytes < 8 * MIB {
+                let batch = within(reader.next()).await.unwrap();
+                assert_eq!(batch.gap(), None);
+                bytes += bytes_in(&batch);
+            }
+            drop(reader);
+            falls_back_to_block(policy).await;
+            inject(fault, 0);
+            assert_eq!(files(directory.path()), 0);
+        });
+    }
+}
+
+#[test]
+fn bounds_that_make_no_sense_are_refused() {
+    support::run(async || {
+        for bytes in [0, 1000] {
+            let refused = Policy::builder().log_bound(bytes).start().unwrap_err();
+            assert!(matches!(refused, StartError::LogBound { bytes: it, .. } if it == bytes));
+            let refused = Policy::builder().spill("/tmp", bytes).start().unwrap_err();
+            assert!(matches!(refused, StartError::SpillBound { bytes: it, .. } if it == bytes));
+        }
+        let refused = Policy::builder().overflow(Overflow::Spill).start().unwrap_err();
+        assert!(matches!(refused, StartError::NoSpillDirectory));
+        let policy = Policy::start().unwrap();
+        let refused = policy.spawn(Command::new("true").log_share(0, Overflow::Block)).await;
+        assert_eq!(refused.unwrap_err().step, SpawnStep::CheckCommand);
+        policy.shutdown(Duration::ZERO).await;
+    });
+}
+
+const CRASHES_IN: &str = "ACTIX_PROCESS_TEST_CRASHES_IN";
+
+/// Not a test of its own: what the next one runs in a process that it kills.
+#[test]
+fn spills_until_it_is_killed() {
+    let Some(directory) = std::env::var_os(CRASHES_IN) else { return };
+    actix::System::new().block_on(async {
+        let policy = builder(Overflow::Spill, Path::new(&directory)).start().unwrap();
+        let _reader = policy.log(Start::Beginning);
+        policy.spawn(zeros(8 * MIB)).await.unwrap().wait().await.unwrap();
+        std::process::abort();
+    });
+}
+
+#[test]
+fn what_a_crash_leaves_is_replayed_and_a_torn_tail_is_cut() {
+    support::run(async || {
+        let directory = TempDir::new().unwrap();
+        let killed = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "spills_until_it_is_killed"])
+            .env(CRASHES_IN, directory.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .unwrap();
+        assert!(!killed.success());
+        let replay = |directory: &Path| {
+            let mut next = 0;
+            let mut bytes = 0;
+            let mut torn = 0;
+            for batch in replay_spilled(directory).unwrap() {
+                match batch {
+                    Ok(batch) => {
+                        for entry in batch.entries() {
+                            assert_eq!(entry.seq.get(), next);
+                            next += 1;
+                        }
+                        bytes += bytes_in(&batch);
+                    }
+                    Err(ReplayError::Torn) => torn += 1,
+                    Err(error) => panic!("{error}"),
+                }
+            }
+            (bytes, torn)
+        };
+        let (whole, torn) = replay(directory.path());
+        assert!(whole >= 6 * MIB, "{whole} bytes were spilled");
+        assert_eq!(torn, 0);
+        // The last write of the crash did not reach the disk whole.
+        let own = fs::read_dir(directory.path()).unwrap().next().unwrap().unwrap().path();
+        let last = fs::read_dir(own).unwrap().map(|file| file.unwrap().path()).max().unwrap();
+        let file = fs::File::options().write(true).open(&last).unwrap();
+        file.set_len(file.metadata().unwrap().len() - 100).unwrap();
+        let (cut, torn) = replay(directory.path());
+        assert!(cut < whole && whole - cut < 2 * MIB, "{cut} of {whole} bytes are left");
+        assert_eq!(torn, 1);
+    });
 }

@@ -68,10 +68,10 @@ impl Work {
         while rung.recv().is_ok() {
             let all = catch_unwind(AssertUnwindSafe(|| while self.one() {}));
             if let Err(panic) = all {
-                tracing::error!(message = message_of(&*panic), "the spill thread panicked");
                 // Whoever waits for a file reads it itself from now on.
                 self.link.log().spill_no_more();
-                self.link.push(LoopCommand::Room);
+                let source = io::Error::other(message_of(&*panic));
+                failed(&self.link, self.store.error("go on after a panic", source));
             }
         }
     }

@@ -67,14 +67,9 @@ impl Store {
                 return Ok(None);
             }
         }
-        let failed = |step| {
-            let directory = self.directory.clone();
-            move |source| SpillError { directory, step, source }
-        };
-        let (make_failed, write_failed) = (failed("make a file"), failed("write to a file"));
         if self.current.is_none() {
-            let segment =
-                Segment::create(&self.directory, self.next_number).map_err(make_failed)?;
+            let segment = Segment::create(&self.directory, self.next_number)
+                .map_err(|source| self.error("make a file", source))?;
             self.next_number += 1;
             let segment = Arc::new(segment);
             self.segments.push((Arc::downgrade(&segment), crate::recording::MAGIC.len() as u64));
@@ -83,13 +78,19 @@ impl Store {
         let (Some(segment), Some((_, len))) = (&self.current, self.segments.last_mut()) else {
             return Ok(None);
         };
-        segment.write(&bytes, *len).map_err(write_failed)?;
+        if let Err(source) = segment.write(&bytes, *len) {
+            return Err(self.error("write to a file", source));
+        }
         let place = Place { segment: Arc::clone(segment), offset: *len, len: bytes.len() };
         *len += bytes.len() as u64;
         if *len >= (self.bound / SEGMENTS).min(LONGEST) {
             self.current = None;
         }
         Ok(Some(place))
+    }
+
+    pub(super) fn error(&self, step: &'static str, source: io::Error) -> SpillError {
+        SpillError { directory: self.directory.clone(), step, source }
     }
 
     fn written(&mut self) -> u64 {
