@@ -15,9 +15,15 @@ pub(crate) struct Gather<K> {
     run: Option<K>,
 }
 
+impl<K> Default for Gather<K> {
+    fn default() -> Self {
+        Gather { pool: Arc::default(), current: BytesMut::new(), run: None }
+    }
+}
+
 impl<K: Copy + PartialEq> Gather<K> {
     pub(crate) fn new() -> Self {
-        Gather { pool: Arc::default(), current: BytesMut::new(), run: None }
+        Self::default()
     }
 
     /// A slab for a large read.

@@ -3,13 +3,14 @@
 use std::{
     collections::VecDeque,
     fmt, io,
-    os::fd::{BorrowedFd, OwnedFd},
+    os::fd::BorrowedFd,
     sync::Arc,
     thread::Thread,
 };
 
 use bytes::Bytes;
 
+use super::{Medium, PipeEnd};
 use crate::{ChildId, Stream};
 
 /// What a pipe is to its child.
@@ -50,6 +51,8 @@ pub(crate) struct Found {
 pub(crate) enum Observed {
     /// Bytes, in the pipe's order.
     Bytes(Bytes),
+    /// Bytes of an attributed context, and the process that wrote them.
+    Attributed(Option<i32>, Bytes),
     /// The end: nobody holds the other side any more. The driver has let go of the pipe.
     End,
     /// The pipe cannot be read, or not be written. The driver has let go of it.
@@ -60,8 +63,8 @@ pub(crate) enum Observed {
 
 /// Reads pipes. See the module's contract.
 pub(crate) trait PipeDriver: fmt::Debug {
-    /// Starts reading a pipe.
-    fn add(&mut self, key: PipeKey, pipe: OwnedFd) -> PipeToken;
+    /// Starts reading a context.
+    fn add(&mut self, key: PipeKey, end: PipeEnd) -> PipeToken;
 
     /// Stops reading a pipe and closes it, now or when its last read in flight has come back.
     fn remove(&mut self, token: PipeToken);
@@ -73,7 +76,7 @@ pub(crate) trait PipeDriver: fmt::Debug {
     fn resume(&mut self, token: PipeToken);
 
     /// Takes the write end of a pipe.
-    fn add_writer(&mut self, key: PipeKey, pipe: OwnedFd) -> PipeToken;
+    fn add_writer(&mut self, key: PipeKey, end: PipeEnd) -> PipeToken;
 
     /// Writes to a pipe that was added as a writer, one buffer at a time: the next one when
     /// [`Observed::Written`] has told how much of this one the pipe took.
@@ -83,7 +86,7 @@ pub(crate) trait PipeDriver: fmt::Debug {
     fn remove_writer(&mut self, token: PipeToken);
 
     /// The read end, while the driver reads it.
-    fn pipe(&self, token: PipeToken) -> Option<BorrowedFd<'_>>;
+    fn pipe(&self, token: PipeToken) -> Option<(Medium, BorrowedFd<'_>)>;
 
     /// Looks at this pipe in the next turn, however quiet it was.
     fn nudge(&mut self, token: PipeToken);

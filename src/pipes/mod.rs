@@ -4,12 +4,15 @@
 //! when [`PipeDriver::turn`] returns, every byte that has left a pipe is in `found`, so that the
 //! loop may read a pipe itself (at an exit) without overtaking the driver.
 
+mod attributed;
 mod driver;
+mod end;
 #[cfg(target_os = "linux")]
 mod ring;
 mod select;
 mod sweep;
 
 pub(crate) use driver::{Found, LoopWaker, Observed, PipeDriver, PipeKey, PipeKind, PipeToken};
+pub(crate) use end::{Medium, PipeEnd};
 pub use select::Driver;
 pub(crate) use select::{choose, from_environment};

@@ -6,7 +6,7 @@
 use std::{
     collections::VecDeque,
     io,
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    os::fd::{AsFd, BorrowedFd},
     thread,
     time::{Duration, Instant},
 };
@@ -14,7 +14,10 @@ use std::{
 use bytes::Bytes;
 use nix::errno::Errno;
 
-use super::{Found, LoopWaker, Observed, PipeDriver, PipeKey, PipeKind, PipeToken, driver::Slots};
+use super::{
+    Found, LoopWaker, Medium, Observed, PipeDriver, PipeEnd, PipeKey, PipeKind, PipeToken,
+    attributed::Receiver, driver::Slots,
+};
 use crate::{
     ChildId,
     log::{Gather, SLAB_LEN},
@@ -33,7 +36,7 @@ const STATUS: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 struct Swept {
     key: PipeKey,
-    pipe: OwnedFd,
+    end: PipeEnd,
     pause: Duration,
     due: Instant,
     paused: bool,
@@ -43,7 +46,7 @@ struct Swept {
 #[derive(Debug)]
 struct Written {
     key: PipeKey,
-    pipe: OwnedFd,
+    end: PipeEnd,
     /// What is left of the buffer in hand.
     bytes: Option<Bytes>,
     pause: Duration,
@@ -59,6 +62,7 @@ pub(super) struct Sweep {
     writers: Slots<Written>,
     writing: Vec<PipeToken>,
     gather: Gather<PipeKey>,
+    receiver: Receiver,
     /// Where the next sweep starts, so that nobody is always the last one to get room.
     first: usize,
     thread: thread::Thread,
@@ -71,6 +75,20 @@ fn next_look(started: Instant, now: Instant, pause: Duration) -> Instant {
     started + pause * u32::try_from(pauses).unwrap_or(u32::MAX)
 }
 
+fn bytes_to(found: &mut VecDeque<Found>) -> impl FnMut(PipeKey, Bytes) {
+    |key, bytes| found.push_back(Found { key, what: Observed::Bytes(bytes) })
+}
+
+impl Swept {
+    /// It had nothing: gives when it is looked at again.
+    fn was_quiet(&mut self, started: Instant, now: Instant) -> Instant {
+        let output = matches!(self.key.kind, PipeKind::Output(_));
+        self.due = next_look(started, now, if output { self.pause } else { STATUS });
+        self.pause = (self.pause * 2).min(LONGEST);
+        self.due
+    }
+}
+
 impl Sweep {
     /// For the thread that calls it.
     pub(super) fn new() -> Self {
@@ -80,6 +98,7 @@ impl Sweep {
             writers: Slots::default(),
             writing: Vec::new(),
             gather: Gather::new(),
+            receiver: Receiver::default(),
             first: 0,
             thread: thread::current(),
             started: Instant::now(),
@@ -91,7 +110,6 @@ impl Sweep {
         let now = Instant::now();
         let mut next = now + STATUS;
         let mut busy = false;
-        let mut emit = |key, bytes| found.push_back(Found { key, what: Observed::Bytes(bytes) });
         let mut ended = Vec::new();
         let len = self.order.len();
         for step in 0..len {
@@ -106,28 +124,33 @@ impl Sweep {
                 continue;
             }
             let want = if output { room.min(SLAB_LEN as u64) as usize } else { SLAB_LEN };
+            if swept.end.medium == Medium::Attributed {
+                self.receiver.room = room;
+                match self.receiver.receive(swept.key, &swept.end.descriptor, found) {
+                    Some(what) => ended.push((token, what)),
+                    None if self.receiver.room < room => (swept.pause, busy) = (SHORTEST, true),
+                    None => next = next.min(swept.was_quiet(self.started, now)),
+                }
+                room = self.receiver.room;
+                continue;
+            }
             let mut slab = self.gather.slab();
-            match nix::unistd::read(&swept.pipe, &mut slab.memory()[..want]) {
+            match nix::unistd::read(&swept.end.descriptor, &mut slab.memory()[..want]) {
                 Ok(0) => ended.push((token, Observed::End)),
                 Ok(len) => {
                     if output {
                         room -= len as u64;
                     }
-                    self.gather.take_slab(swept.key, slab, len, &mut emit);
+                    self.gather.take_slab(swept.key, slab, len, &mut bytes_to(found));
                     swept.pause = SHORTEST;
                     busy = true;
                 }
                 Err(Errno::EINTR) => busy = true,
-                Err(Errno::EAGAIN) => {
-                    let pause = if output { swept.pause } else { STATUS };
-                    swept.due = next_look(self.started, now, pause);
-                    next = next.min(swept.due);
-                    swept.pause = (swept.pause * 2).min(LONGEST);
-                }
-                Err(error) => ended.push((token, Observed::Failed(error.into()))),
+                Err(Errno::EAGAIN) => next = next.min(swept.was_quiet(self.started, now)),
+                Err(error) => ended.push((token, swept.end.medium.failed(error))),
             }
         }
-        self.gather.flush(&mut emit);
+        self.gather.flush(&mut bytes_to(found));
         self.first = if len == 0 { 0 } else { (self.first + 1) % len };
         for (token, what) in ended {
             if let Some(swept) = self.slots.remove(token) {
@@ -175,7 +198,7 @@ impl Sweep {
                 next = next.min(writer.due);
                 return true;
             }
-            let what = match nix::unistd::write(&writer.pipe, bytes) {
+            let what = match nix::unistd::write(&writer.end.descriptor, bytes) {
                 Ok(len) => Observed::Written(len),
                 Err(Errno::EINTR | Errno::EAGAIN) => {
                     writer.due = next_look(started, now, writer.pause);
@@ -200,14 +223,14 @@ impl Sweep {
 }
 
 impl PipeDriver for Sweep {
-    fn add(&mut self, key: PipeKey, pipe: OwnedFd) -> PipeToken {
+    fn add(&mut self, key: PipeKey, end: PipeEnd) -> PipeToken {
         // It cannot fail on an open descriptor; if it does, say so before a read blocks.
-        if let Err(error) = sys::pipe::set_nonblocking(&pipe) {
+        if let Err(error) = sys::pipe::set_nonblocking(&end.descriptor) {
             tracing::error!(%error, "a pipe cannot be made non-blocking");
         }
         let now = Instant::now();
         let token =
-            self.slots.insert(Swept { key, pipe, pause: SHORTEST, due: now, paused: false });
+            self.slots.insert(Swept { key, end, pause: SHORTEST, due: now, paused: false });
         self.order.push(token);
         token
     }
@@ -229,12 +252,12 @@ impl PipeDriver for Sweep {
         self.nudge(token);
     }
 
-    fn add_writer(&mut self, key: PipeKey, pipe: OwnedFd) -> PipeToken {
-        if let Err(error) = sys::pipe::set_nonblocking(&pipe) {
+    fn add_writer(&mut self, key: PipeKey, end: PipeEnd) -> PipeToken {
+        if let Err(error) = sys::pipe::set_nonblocking(&end.descriptor) {
             tracing::error!(%error, "a pipe cannot be made non-blocking");
         }
         let due = Instant::now();
-        self.writers.insert(Written { key, pipe, bytes: None, pause: SHORTEST, due })
+        self.writers.insert(Written { key, end, bytes: None, pause: SHORTEST, due })
     }
 
     fn write(&mut self, token: PipeToken, bytes: Bytes) {
@@ -249,8 +272,9 @@ impl PipeDriver for Sweep {
         self.writers.remove(token);
     }
 
-    fn pipe(&self, token: PipeToken) -> Option<BorrowedFd<'_>> {
-        Some(self.slots.get(token)?.pipe.as_fd())
+    fn pipe(&self, token: PipeToken) -> Option<(Medium, BorrowedFd<'_>)> {
+        let end = &self.slots.get(token)?.end;
+        Some((end.medium, end.descriptor.as_fd()))
     }
 
     fn nudge(&mut self, token: PipeToken) {

@@ -10,6 +10,7 @@ use crate::{
     ChildId, Part, PolicyStopped, SubscriptionId,
     child::{ChildCell, CollectedOutput},
     log::{ChildExited, LogShare, Stream},
+    pipes::PipeEnd,
     spill::SpillError,
     subscribe::{Interest, Lifecycle, Subscribe},
     waiting::Released,
@@ -23,7 +24,7 @@ pub(crate) enum LoopCommand {
     /// This child's status pipe holds its record: for a driver that would find it late.
     Nudge(ChildId),
     /// Read this pipe, which several children write to, under an id of its own.
-    Share(ChildId, OwnedFd),
+    Share(ChildId, PipeEnd),
     /// This child's input queue has changed.
     Input(ChildId),
     /// Read a child's stream, or read it no more.
@@ -80,8 +81,8 @@ impl LoopCommand {
 #[derive(Debug)]
 pub(crate) struct Registration {
     pub(crate) cell: Arc<ChildCell>,
-    pub(crate) stdin: Option<OwnedFd>,
-    pub(crate) outputs: SmallVec<[(Stream, OwnedFd); 2]>,
+    pub(crate) stdin: Option<PipeEnd>,
+    pub(crate) outputs: SmallVec<[(Stream, PipeEnd); 2]>,
     /// The shared contexts that it writes to.
     pub(crate) shared: SmallVec<[ChildId; 1]>,
     /// Its own part of the log.

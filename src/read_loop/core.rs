@@ -7,7 +7,6 @@
 use std::{
     collections::{HashMap, VecDeque},
     io,
-    os::fd::OwnedFd,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     thread,
@@ -25,7 +24,7 @@ use crate::{
     ChildId, PolicyStopped, Seq, Stream, Turn,
     child::{ChildCell, CollectedOutput, Collector},
     log::{Chunk, Entry, Exit, Fact, Gather, SLAB_LEN},
-    pipes::{Found, Observed, PipeDriver, PipeKey, PipeKind},
+    pipes::{Found, Observed, PipeDriver, PipeEnd, PipeKey, PipeKind},
     supervise::{fault_point, message_of},
     waiting::ExitRecord,
 };
@@ -51,7 +50,7 @@ pub(super) struct Core {
     /// Entries of this turn, not yet in the log.
     staged: Vec<Entry>,
     turn: Turn,
-    gather: Gather<()>,
+    gather: Gather<Option<i32>>,
     /// The slowest lossless reader is a whole log behind.
     paused: bool,
     /// When a running child last closed the last of its pipes.
@@ -267,13 +266,13 @@ impl Core {
             let token = self.driver.add(key(PipeKind::Output(stream)), pipe);
             entry.outputs.push((stream, token));
         }
-        entry.status = Some(self.driver.add(key(PipeKind::Status), status));
+        entry.status = Some(self.driver.add(key(PipeKind::Status), status.into()));
         entry.input = stdin.map(|pipe| self.driver.add_writer(key(PipeKind::Input), pipe));
         self.children.insert(child, entry);
     }
 
     /// Reads a pipe that several children write to.
-    fn share(&mut self, context: ChildId, pipe: OwnedFd) {
+    fn share(&mut self, context: ChildId, pipe: PipeEnd) {
         let key = PipeKey { child: context, kind: PipeKind::Output(Stream::Stdout) };
         let token = self.driver.add(key, pipe);
         let cell = ChildCell::new(context, 0, "shared output".into(), None);
@@ -293,7 +292,10 @@ impl Core {
     fn take(&mut self, Found { key, what }: Found) {
         match (key.kind, what) {
             (PipeKind::Output(stream), Observed::Bytes(bytes)) => {
-                self.chunk(key.child, stream, bytes);
+                self.chunk(key.child, stream, None, bytes);
+            }
+            (PipeKind::Output(stream), Observed::Attributed(writer, bytes)) => {
+                self.chunk(key.child, stream, writer, bytes);
             }
             (PipeKind::Output(stream), Observed::End) => self.ended(key.child, stream),
             (PipeKind::Output(stream), Observed::Failed(error)) => {
@@ -305,7 +307,8 @@ impl Core {
                 None => tracing::error!(child = %key.child, "an exit record cannot be read"),
             },
             (PipeKind::Input, what) => self.fed(key.child, what),
-            (PipeKind::Output(_) | PipeKind::Status, Observed::Written(_)) => {}
+            (PipeKind::Output(_) | PipeKind::Status, Observed::Written(_))
+            | (PipeKind::Status, Observed::Attributed(..)) => {}
             (PipeKind::Status, Observed::End | Observed::Failed(_)) => {
                 if let Some(entry) = self.children.get_mut(&key.child) {
                     entry.status = None;
@@ -314,10 +317,10 @@ impl Core {
         }
     }
 
-    fn chunk(&mut self, child: ChildId, stream: Stream, bytes: Bytes) {
+    fn chunk(&mut self, child: ChildId, stream: Stream, writer: Option<i32>, bytes: Bytes) {
         let Some(entry) = self.children.get(&child) else { return };
         let after_exit = matches!(entry.state.phase(), Phase::Exited | Phase::Closed);
-        let chunk = Chunk { stream, bytes, after_exit, writer: None };
+        let chunk = Chunk { stream, bytes, after_exit, writer };
         let seq = self.stage(child, Fact::Chunk(chunk.clone()));
         let Some(entry) = self.children.get_mut(&child) else { return };
         entry.last_seq = seq;
@@ -385,18 +388,19 @@ impl Core {
     fn drain_all(&mut self, child: ChildId) {
         let streams = self.children.get(&child).map(|entry| entry.streams());
         for stream in streams.unwrap_or_default() {
-            for bytes in self.rest(child, PipeKind::Output(stream)) {
-                self.chunk(child, stream, bytes);
+            for (writer, bytes) in self.rest(child, PipeKind::Output(stream)) {
+                self.chunk(child, stream, writer, bytes);
             }
         }
     }
 
     /// What a pipe holds now.
-    fn rest(&mut self, child: ChildId, kind: PipeKind) -> Vec<Bytes> {
+    fn rest(&mut self, child: ChildId, kind: PipeKind) -> Vec<(Option<i32>, Bytes)> {
         let mut chunks = Vec::new();
         let token = self.children.get(&child).and_then(|entry| entry.pipe(kind));
-        if let Some(pipe) = token.and_then(|token| self.driver.pipe(token))
-            && let Err(error) = drain(pipe, &mut self.gather, |bytes| chunks.push(bytes))
+        let mut keep = |writer, bytes| chunks.push((writer, bytes));
+        if let Some((medium, pipe)) = token.and_then(|token| self.driver.pipe(token))
+            && let Err(error) = drain(medium, pipe, &mut self.gather, &mut keep)
         {
             tracing::error!(%child, ?kind, %error, "a pipe cannot be drained");
         }
@@ -468,7 +472,7 @@ impl Core {
         // than one turn may find.
         let children: Vec<ChildId> = self.children.keys().copied().collect();
         for &child in &children {
-            for bytes in self.rest(child, PipeKind::Status) {
+            for (_, bytes) in self.rest(child, PipeKind::Status) {
                 self.records.extend(ExitRecord::decode(&bytes));
             }
         }

@@ -1,4 +1,4 @@
-//! The drain at an exit: exactly what a pipe holds at that moment, and not a byte of what a
+//! The drain at an exit: exactly what a context holds at that moment, and not a byte of what a
 //! descendant writes afterwards.
 
 use std::{io, os::fd::BorrowedFd};
@@ -8,36 +8,51 @@ use nix::errno::Errno;
 
 use crate::{
     log::{Gather, SLAB_LEN},
+    pipes::Medium,
     sys,
 };
 
-/// Reads what `pipe` holds now and gives it to `each`. The child has ended, so everything that it
-/// wrote is in the pipe already; the wait for the end of file, which a descendant can put off for
-/// ever, is never needed.
+/// A terminal does not say how much it holds. It is hung up when its child has ended, so that it is
+/// soon empty; should somebody write on, then this is enough of it.
+const TERMINAL_HOLDS: usize = 1024 * 1024;
+
+/// Reads what the context holds now and gives it to `each`, with its writer where that is known.
+/// The child has ended, so everything that it wrote is there already; the wait for the end of file,
+/// which a descendant can put off for ever, is never needed.
 pub(super) fn drain(
-    pipe: BorrowedFd<'_>,
-    gather: &mut Gather<()>,
-    mut each: impl FnMut(Bytes),
+    medium: Medium,
+    end: BorrowedFd<'_>,
+    gather: &mut Gather<Option<i32>>,
+    each: &mut impl FnMut(Option<i32>, Bytes),
 ) -> io::Result<()> {
-    let mut left = sys::pipe::readable(pipe)?;
-    let mut emit = |(), bytes| each(bytes);
+    let mut left = match medium {
+        Medium::Pipe | Medium::Attributed => sys::pipe::readable(end)?,
+        Medium::Terminal => TERMINAL_HOLDS,
+    };
     while left > 0 {
         let mut slab = gather.slab();
-        let want = left.min(SLAB_LEN);
-        match nix::unistd::read(pipe, &mut slab.memory()[..want]) {
-            Ok(0) => break,
-            Ok(len) => {
+        let memory = &mut slab.memory()[..left.min(SLAB_LEN)];
+        let read = match medium {
+            Medium::Pipe => nix::unistd::read(end, memory).map(|len| (len, None)),
+            Medium::Attributed => sys::credentials::receive(end, memory),
+            Medium::Terminal => sys::terminal::read_now(end, memory).map(|len| (len, None)),
+        };
+        match read {
+            Ok((0, _)) => break,
+            Ok((len, writer)) => {
                 left -= len;
-                gather.take_slab((), slab, len, &mut emit);
+                gather.take_slab(writer, slab, len, each);
             }
             Err(Errno::EINTR) => {}
             Err(Errno::EAGAIN) => break,
+            // Nobody has the child's side open.
+            Err(Errno::EIO) if medium == Medium::Terminal => break,
             Err(error) => {
-                gather.flush(&mut emit);
+                gather.flush(each);
                 return Err(error.into());
             }
         }
     }
-    gather.flush(&mut emit);
+    gather.flush(each);
     Ok(())
 }

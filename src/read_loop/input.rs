@@ -34,7 +34,11 @@ impl Core {
                 entry.input = None;
                 self.end_input(child, error.raw_os_error());
             }
-            Observed::Bytes(_) | Observed::End => {}
+            Observed::End => {
+                entry.input = None;
+                self.end_input(child, Some(libc::EIO));
+            }
+            Observed::Bytes(_) | Observed::Attributed(..) => {}
         }
     }
 

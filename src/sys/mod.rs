@@ -1,8 +1,9 @@
 //! The system calls that the crate makes itself: thin, and safe from the outside.
 //!
 //! nix and rustix are used wherever they have the call; `unsafe` in this module is only for what
-//! they lack. What only Linux has is in files of its own: [`pidfd`], [`stdin_file`] and [`vfork`].
+//! they lack. What only Linux has is in files of its own: [`credentials`], [`pidfd`], [`stdin_file`] and [`vfork`].
 
+pub(crate) mod credentials;
 pub(crate) mod limits;
 pub(crate) mod pidfd;
 pub(crate) mod pipe;
@@ -10,5 +11,6 @@ pub(crate) mod readiness;
 pub(crate) mod signal_handler;
 pub(crate) mod signal_mask;
 pub(crate) mod stdin_file;
+pub(crate) mod terminal;
 pub(crate) mod vfork;
 pub(crate) mod wait;

@@ -3,23 +3,30 @@
 use std::{
     collections::VecDeque,
     io,
-    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+    os::fd::{AsFd, AsRawFd, BorrowedFd},
     sync::Arc,
 };
 
 use bytes::Bytes;
 use io_uring::{IoUring, cqueue, opcode, types};
-use nix::sys::eventfd::{EfdFlags, EventFd};
+use nix::{
+    errno::Errno,
+    sys::eventfd::{EfdFlags, EventFd},
+};
 
 use super::{
     buffers::{BufferRing, CopyGroup},
     enter::{self, Wait},
     slot::{Event, Mode, Next, Reading},
+    sockets::{Sockets, is_socket},
     writers::{WRITER, Writers},
 };
 use crate::{
     log::{Gather, SLAB_LEN, Slab},
-    pipes::{Found, LoopWaker, Observed, PipeDriver, PipeKey, PipeKind, PipeToken, driver::Slots},
+    pipes::{
+        Found, LoopWaker, Medium, Observed, PipeDriver, PipeEnd, PipeKey, PipeKind, PipeToken,
+        driver::Slots,
+    },
 };
 
 const RECORD_GROUP: u16 = 0;
@@ -33,6 +40,9 @@ const HOT_BUFFERS: u16 = 16;
 
 /// A one-shot read of at most this much would have fitted a cold buffer.
 const SHORT: usize = COLD_BUFFERS.1;
+
+/// All attributed contexts together take at most this much in a turn.
+const SOCKETS_ROOM: u64 = 4 * SLAB_LEN as u64;
 
 /// A turn that found this many reads makes the next one wait for several.
 const BUSY: usize = 4;
@@ -52,7 +62,7 @@ fn token(user_data: u64) -> PipeToken {
 #[derive(Debug)]
 struct Pipe {
     key: PipeKey,
-    pipe: OwnedFd,
+    end: PipeEnd,
     reading: Reading,
     /// The buffer group of the operation in flight.
     group: u16,
@@ -105,6 +115,7 @@ pub(in crate::pipes) struct Ring {
     wake_armed: bool,
     slots: Slots<Pipe>,
     writers: Writers,
+    sockets: Sockets,
     /// Pipes that wait for a multishot read or a record's read.
     asking: VecDeque<PipeToken>,
     /// Hot pipes in the order in which they get their next read.
@@ -150,6 +161,7 @@ impl Ring {
             wake_armed: false,
             slots: Slots::default(),
             writers: Writers::default(),
+            sockets: Sockets::default(),
             asking: VecDeque::new(),
             queue: VecDeque::new(),
             gather: Gather::new(),
@@ -162,7 +174,7 @@ impl Ring {
     /// Submits a pipe's next operation.
     fn submit(&mut self, token: PipeToken) -> io::Result<()> {
         let Some(pipe) = self.slots.get_mut(token) else { return Ok(()) };
-        let fd = types::Fd(pipe.pipe.as_raw_fd());
+        let fd = types::Fd(pipe.end.descriptor.as_raw_fd());
         let (group, entry) = match pipe.reading.mode() {
             Mode::ToCool => (COLD_GROUP, opcode::ReadMulti::new(fd, 0, COLD_GROUP).build()),
             Mode::Queued => (HOT_GROUP, one_shot(fd, SLAB_LEN, HOT_GROUP)),
@@ -180,6 +192,7 @@ impl Ring {
 
     /// Before entering: buffers, the wake-up, and the operations that pipes wait for.
     fn prepare(&mut self, room: u64) -> io::Result<()> {
+        self.sockets.submit(&mut self.ring.0, room.min(SOCKETS_ROOM))?;
         let room = usize::try_from(room).unwrap_or(usize::MAX);
         // Half for each kind: neither can take the place that a pipe of the other waits for.
         self.hot.provide((room / 2).saturating_sub(self.hot.provided()), &self.gather);
@@ -235,6 +248,9 @@ impl Ring {
             CANCELLED => {}
             data if data & WRITER != 0 => {
                 found.extend(self.writers.complete(token(data & !WRITER), entry.result()));
+            }
+            data if is_socket(token(data)) => {
+                self.sockets.complete(token(data), entry.result(), found);
             }
             data => return self.complete_read(token(data), entry, found),
         }
@@ -302,8 +318,8 @@ impl Ring {
                 libc::ENOBUFS | libc::ECANCELED | libc::EINTR | libc::EAGAIN => Event::Over,
                 errno => {
                     self.gather.flush(&mut emit);
-                    let error = io::Error::from_raw_os_error(errno);
-                    found.push_back(Found { key, what: Observed::Failed(error) });
+                    let what = pipe.end.medium.failed(Errno::from_raw(errno));
+                    found.push_back(Found { key, what });
                     return self.follow(token, Next::Close);
                 }
             },
@@ -330,25 +346,36 @@ fn one_shot(fd: types::Fd, len: usize, group: u16) -> io_uring::squeue::Entry {
 }
 
 impl PipeDriver for Ring {
-    fn add(&mut self, key: PipeKey, pipe: OwnedFd) -> PipeToken {
+    fn add(&mut self, key: PipeKey, end: PipeEnd) -> PipeToken {
+        if end.medium == Medium::Attributed {
+            return self.sockets.add(key, end.descriptor);
+        }
         let reading = match key.kind {
             PipeKind::Output(_) => Reading::output(),
             PipeKind::Status | PipeKind::Input => Reading::record(),
         };
-        let token = self.slots.insert(Pipe { key, pipe, reading, group: COLD_GROUP });
+        let token = self.slots.insert(Pipe { key, end, reading, group: COLD_GROUP });
         self.asking.push_back(token);
         token
     }
 
     fn remove(&mut self, token: PipeToken) {
-        let Some(pipe) = self.slots.get_mut(token) else { return };
-        let next = pipe.reading.leave();
-        if let Err(error) = self.follow(token, next) {
+        let left = if is_socket(token) {
+            self.sockets.remove(token, &mut self.ring.0)
+        } else {
+            let Some(pipe) = self.slots.get_mut(token) else { return };
+            let next = pipe.reading.leave();
+            self.follow(token, next)
+        };
+        if let Err(error) = left {
             tracing::warn!(%error, "a read could not be cancelled; its pipe stays open");
         }
     }
 
     fn pause(&mut self, token: PipeToken) {
+        if is_socket(token) {
+            return self.sockets.pause(token);
+        }
         let Some(pipe) = self.slots.get_mut(token) else { return };
         let next = pipe.reading.pause();
         if let Err(error) = self.follow(token, next) {
@@ -357,6 +384,9 @@ impl PipeDriver for Ring {
     }
 
     fn resume(&mut self, token: PipeToken) {
+        if is_socket(token) {
+            return self.sockets.resume(token);
+        }
         let Some(pipe) = self.slots.get_mut(token) else { return };
         let next = pipe.reading.resume();
         if let Err(error) = self.follow(token, next) {
@@ -364,8 +394,8 @@ impl PipeDriver for Ring {
         }
     }
 
-    fn add_writer(&mut self, key: PipeKey, pipe: OwnedFd) -> PipeToken {
-        self.writers.add(key, pipe)
+    fn add_writer(&mut self, key: PipeKey, end: PipeEnd) -> PipeToken {
+        self.writers.add(key, end)
     }
 
     fn write(&mut self, token: PipeToken, bytes: Bytes) {
@@ -376,8 +406,12 @@ impl PipeDriver for Ring {
         self.writers.remove(token);
     }
 
-    fn pipe(&self, token: PipeToken) -> Option<BorrowedFd<'_>> {
-        Some(self.slots.get(token)?.pipe.as_fd())
+    fn pipe(&self, token: PipeToken) -> Option<(Medium, BorrowedFd<'_>)> {
+        if is_socket(token) {
+            return Some((Medium::Attributed, self.sockets.socket(token)?));
+        }
+        let end = &self.slots.get(token)?.end;
+        Some((end.medium, end.descriptor.as_fd()))
     }
 
     fn nudge(&mut self, _token: PipeToken) {}

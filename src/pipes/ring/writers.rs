@@ -3,7 +3,7 @@
 use std::{
     collections::VecDeque,
     io,
-    os::fd::{AsRawFd, OwnedFd},
+    os::fd::AsRawFd,
 };
 
 use bytes::Bytes;
@@ -13,7 +13,10 @@ use super::{
     driver::{cancel, user_data},
     enter,
 };
-use crate::pipes::{Found, Observed, PipeKey, PipeToken, driver::Slots};
+use crate::{
+    pipes::{Found, Medium, Observed, PipeEnd, PipeKey, PipeToken, driver::Slots},
+    sys,
+};
 
 /// Marks the completions of writes.
 pub(super) const WRITER: u64 = 1 << 62;
@@ -22,7 +25,7 @@ pub(super) const WRITER: u64 = 1 << 62;
 #[derive(Debug)]
 struct Writer {
     key: PipeKey,
-    pipe: OwnedFd,
+    end: PipeEnd,
     /// What the next operation is to write.
     next: Option<Bytes>,
     /// What the operation in flight writes.
@@ -39,8 +42,8 @@ pub(super) struct Writers {
 }
 
 impl Writers {
-    pub(super) fn add(&mut self, key: PipeKey, pipe: OwnedFd) -> PipeToken {
-        self.slots.insert(Writer { key, pipe, next: None, in_flight: None, leaving: false })
+    pub(super) fn add(&mut self, key: PipeKey, end: PipeEnd) -> PipeToken {
+        self.slots.insert(Writer { key, end, next: None, in_flight: None, leaving: false })
     }
 
     pub(super) fn write(&mut self, token: PipeToken, bytes: Bytes) {
@@ -77,8 +80,13 @@ impl Writers {
         }
         let Some(bytes) = writer.next.take() else { return Ok(()) };
         let bytes = writer.in_flight.insert(bytes);
-        let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        let fd = types::Fd(writer.pipe.as_raw_fd());
+        let len = match writer.end.medium {
+            // The ring waits until a terminal has some room, and then writes like anyone: more than
+            // the room would hold the loop up.
+            Medium::Terminal => 1,
+            Medium::Pipe | Medium::Attributed => u32::try_from(bytes.len()).unwrap_or(u32::MAX),
+        };
+        let fd = types::Fd(writer.end.descriptor.as_raw_fd());
         let entry = opcode::Write::new(fd, bytes.as_ptr(), len).offset(u64::MAX).build();
         // SAFETY: bytes and pipe stay in `slots`, untouched, until the operation's completion, and
         // the driver drops its writers after the ring.
@@ -96,6 +104,11 @@ impl Writers {
         let key = writer.key;
         let again = [libc::EINTR, libc::EAGAIN, libc::ECANCELED].contains(&-result);
         let what = match (usize::try_from(result), bytes) {
+            (Ok(len), Some(bytes)) if writer.end.medium == Medium::Terminal && len > 0 => {
+                // What it has room for beyond that; where it has none, the ring waits again.
+                let more = sys::terminal::write_now(&writer.end.descriptor, &bytes[len..]);
+                Observed::Written(len + more.unwrap_or(0))
+            }
             (Ok(len), _) => Observed::Written(len),
             (Err(_), Some(bytes)) if again => {
                 self.write(token, bytes);
