@@ -54,6 +54,7 @@ fn stdin(stdin: &Stdin) -> io::Result<(Option<OwnedFd>, ChildEnd)> {
         Stdin::Null => (None, ChildEnd::Null),
         Stdin::Inherit => (None, ChildEnd::Inherit),
         Stdin::Bytes(bytes) => (None, ChildEnd::Own(sys::stdin_file::holding(bytes)?)),
+        Stdin::File(file) => (None, ChildEnd::Own(file.try_clone()?)),
         Stdin::Piped => {
             let (reader, writer) = sys::pipe::pair()?;
             sys::pipe::enlarge(&writer);
