@@ -51,6 +51,7 @@
 //!
 //! Each child has a span `child` (id, pid, program; never arguments or environment) with events at
 //! its spawn and exit. Restarts, pauses of reading, lost statuses and raised limits are events too.
+//! What children write is told only on request: [`LogReader::trace_lines`].
 
 mod child;
 mod child_watcher;

@@ -10,6 +10,7 @@ mod reader;
 mod registration;
 mod slab;
 mod totals;
+mod trace_lines;
 
 pub use batch::Batch;
 pub use child_lines::{ChildLine, ChildLines};
