@@ -12,7 +12,7 @@ pub enum SpawnStep {
     CheckWatcher,
     /// Reserving the pipes and the other descriptors (`EMFILE`, `ENFILE`).
     ReserveDescriptors,
-    /// Preparing the bytes that the child reads as its standard input.
+    /// Preparing what the child reads as its standard input.
     PrepareStdin,
     /// Making the process itself (`EAGAIN`: `RLIMIT_NPROC` or the PID limit; `ENOMEM`).
     CreateProcess,

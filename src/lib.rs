@@ -19,8 +19,8 @@
 //! # The messages
 //!
 //! The messages are the API; the methods of [`PolicyHandle`] and [`Child`] are thin sugar over
-//! them. To the policy's address go [`Spawn`], [`Subscribe`], [`Unsubscribe`], [`Signal`], [`ShareOutput`] and
-//! [`Shutdown`]; subscribers receive [`ChildExited`], [`Lifecycle`] and [`OutputBatch`].
+//! them. To the policy's address go [`Spawn`], [`SpawnPipeline`], [`Subscribe`], [`Unsubscribe`],
+//! [`Signal`], [`ShareOutput`] and [`Shutdown`]; subscribers receive [`ChildExited`], [`Lifecycle`] and [`OutputBatch`].
 //!
 //! # The promises
 //!
@@ -51,6 +51,7 @@
 //!
 //! Each child has a span `child` (id, pid, program; never arguments or environment) with events at
 //! its spawn and exit. Restarts, pauses of reading, lost statuses and raised limits are events too.
+//! What children write is told only on request: [`LogReader::trace_lines`].
 
 mod child;
 mod child_watcher;
@@ -72,12 +73,14 @@ mod supervise;
 mod sys;
 mod waiting;
 
-pub use child::{Child, CollectedOutput, DecodeError, WaitForLineError};
+pub use child::{Child, CollectedOutput, DecodeError, RunningPipeline, WaitForLineError};
 pub use child_watcher::{
     ChildWatcher, ExitHandler, FastWatcher, MultiLoopWatcher, PidfdWatcher, Registering,
     SafeWatcher, ThreadedWatcher, WatchError, WatchedExit,
 };
-pub use command::{Command, ErrorOutput, Output, ProcessGroup, ShareOutput, SharedOutput, Stdin};
+pub use command::{
+    Command, ErrorOutput, Output, Pipeline, ProcessGroup, ShareOutput, SharedOutput, Stdin,
+};
 pub use error::{PolicyStopped, SignalError, SpawnError, SpawnStep, StartError};
 pub use event_loop::{
     EventLoop, EventLoopPolicy, NoEventLoop, SignalArrived, SignalHandlerError, child_watcher,
@@ -93,7 +96,7 @@ pub use nix::sys::signal::Signal as UnixSignal;
 pub use pipes::Driver;
 pub use policy::{Policy, PolicyBuilder, PolicyHandle, Shutdown};
 pub use recording::{Replay, ReplayError};
-pub use spawn::Spawn;
+pub use spawn::{Spawn, SpawnPipeline};
 pub use spill::{SpillError, replay_spilled};
 pub use status::{ExitStatus, ResourceUsage};
 pub use subscribe::{Lifecycle, OutputBatch, Subscribe, Unsubscribe};

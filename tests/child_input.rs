@@ -1,13 +1,19 @@
-//! Standard input as a pipe: nothing is lost, nobody hangs, a gone reader is an error.
+//! Standard input as a pipe: nothing is lost, nobody hangs, a gone reader is an error. And as a
+//! file, whose copies share one position.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, unreachable_pub)]
 
 mod support;
 
-use std::time::Duration;
+use std::{
+    io::{self, Seek, Write},
+    os::fd::AsRawFd,
+    time::Duration,
+};
 
-use actix_process::{Command, ExitStatus, Fact, Start, Stdin, StdinError, Stream};
+use actix_process::{Command, ExitStatus, Fact, SpawnStep, Start, Stdin, StdinError, Stream};
 use bytes::Bytes;
-use support::{run_with_policy, within};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use support::{run_with_both_launches, run_with_policy, within};
 
 const MIB: usize = 1024 * 1024;
 
@@ -185,5 +191,64 @@ fn an_exit_is_seen_while_a_stream_is_paused_and_comes_after_what_its_pipe_held()
                 actix::clock::sleep(Duration::from_millis(1)).await;
             }
         }
+    });
+}
+
+#[test]
+fn a_file_is_read_by_each_child_from_where_the_one_before_it_stopped() {
+    run_with_both_launches(async |policy| {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"first\nsecond\nthird\n").unwrap();
+        file.rewind().unwrap();
+        // dd reads no more than it was told to.
+        let line = Command::new("dd").args(["bs=6", "count=1", "status=none"]);
+        let line = line.stdin(Stdin::file(file.try_clone().unwrap()));
+        for (command, read) in [
+            (line.clone(), "first\n"),
+            (line.args(["bs=7"]), "second\n"),
+            (Command::new("cat").stdin(Stdin::file(file)), "third\n"),
+        ] {
+            let child = policy.spawn(command).await.unwrap();
+            assert!(child.stdin().is_none());
+            let output = within(child.output()).await.unwrap();
+            assert_eq!(String::from_utf8(output.stdout).unwrap(), read);
+            assert!(output.exit.status.success());
+        }
+    });
+}
+
+#[test]
+fn no_copy_of_a_file_is_left_when_its_only_reader_has_ended() {
+    run_with_both_launches(async |policy| {
+        let (reader, writer) = io::pipe().unwrap();
+        let cat = Command::new("cat").stdin(Stdin::file(reader));
+        let child = policy.spawn(cat).await.unwrap();
+        child.kill().await.unwrap();
+        within(child.wait()).await.unwrap();
+        // The command went into the spawn: nobody has the read end any more.
+        let refused = (&writer).write(b"x").unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::BrokenPipe);
+    });
+}
+
+#[test]
+fn a_file_that_cannot_be_copied_for_the_child_is_a_typed_error() {
+    run_with_both_launches(async |policy| {
+        let file = std::fs::File::open("/dev/null").unwrap();
+        let command = Command::new("cat").stdin(Stdin::file(file));
+        let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+        // Descriptors are given out from the lowest free number.
+        let lowest = io::pipe().map(|(reader, _)| reader.as_raw_fd()).unwrap();
+        setrlimit(Resource::RLIMIT_NOFILE, lowest as u64, hard).unwrap();
+        let spawned = policy.spawn(command.clone()).await;
+        setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
+        let error = spawned.unwrap_err();
+        assert_eq!(
+            (error.program.as_str(), error.step, error.source.raw_os_error()),
+            ("cat", SpawnStep::PrepareStdin, Some(libc::EMFILE)),
+            "{error}"
+        );
+        let child = policy.spawn(command).await.unwrap();
+        assert!(within(child.wait()).await.unwrap().status.success());
     });
 }

@@ -5,6 +5,7 @@ mod collect;
 mod decode;
 mod handle;
 mod lines;
+mod running_pipeline;
 
 pub(crate) use cell::ChildCell;
 pub use collect::CollectedOutput;
@@ -12,3 +13,4 @@ pub(crate) use collect::Collector;
 pub use decode::DecodeError;
 pub use handle::Child;
 pub use lines::WaitForLineError;
+pub use running_pipeline::RunningPipeline;

@@ -1,9 +1,11 @@
 //! What to run: the vocabulary that the spawn path reads.
 
+mod pipeline;
 mod program;
 mod shared;
 mod stdio;
 
+pub use pipeline::Pipeline;
 pub(crate) use program::EnvChange;
 pub use program::{Command, ProcessGroup};
 pub use shared::{ShareOutput, SharedOutput};

@@ -19,6 +19,37 @@ pub enum Stdin {
     /// These bytes, then end of file. They are handed over as an in-memory file, so that no size
     /// can block anyone and no writer has to outlive the spawn.
     Bytes(Bytes),
+    /// A copy of this descriptor, which is open for reading: see [`Stdin::file`].
+    File(Arc<OwnedFd>),
+}
+
+impl Stdin {
+    /// An open file, or anything else that a child can read: a socket, a terminal, the read end of
+    /// a pipe. The child gets a copy of the descriptor, which is closed with the last clone of this.
+    ///
+    /// Copies share one position: of two children that are given the same file, the second reads on
+    /// where the first one stopped.
+    ///
+    /// ```
+    /// use std::{fs::File, io::Write};
+    ///
+    /// use actix_process::{Command, Stdin};
+    /// # use actix_process::Policy;
+    ///
+    /// # actix::System::new().block_on(async {
+    /// # let policy = Policy::start()?;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("numbers");
+    /// # File::create(&path)?.write_all(b"10\n9\n")?;
+    /// let file = File::open(&path)?;
+    /// let sort = policy.spawn(Command::new("sort").arg("-n").stdin(Stdin::file(file))).await?;
+    /// assert_eq!(sort.output().await?.stdout, b"9\n10\n");
+    /// # policy.shutdown(std::time::Duration::ZERO).await;
+    /// # Ok::<_, Box<dyn std::error::Error>>(()) }).unwrap();
+    /// ```
+    pub fn file(file: impl Into<OwnedFd>) -> Self {
+        Stdin::File(Arc::new(file.into()))
+    }
 }
 
 /// Where a child's standard output goes.

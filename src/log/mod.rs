@@ -16,6 +16,7 @@ mod shares;
 mod slab;
 mod spilling;
 mod totals;
+mod trace_lines;
 
 pub use batch::Batch;
 pub use child_lines::{ChildLine, ChildLines};

@@ -13,10 +13,10 @@ use crossbeam_channel::Sender;
 
 use super::{Shutdown, host::Host};
 use crate::{
-    ChildId, PolicyStopped, ShareOutput, SharedOutput, SignalError, Spawn, Subscribe,
-    SubscriptionId, Unsubscribe,
+    ChildId, PolicyStopped, ShareOutput, SharedOutput, SignalError, Spawn, SpawnPipeline,
+    Subscribe, SubscriptionId, Unsubscribe,
     read_loop::{LoopCommand, LoopLink},
-    spawn::{Job, SpawnTicket},
+    spawn::{Job, PipelineTicket, SpawnTicket},
     sys,
     waiting::{Signal, Watcher},
 };
@@ -24,8 +24,8 @@ use crate::{
 /// Subscriptions are numbered through the whole program.
 static NEXT_SUBSCRIPTION: AtomicU64 = AtomicU64::new(1);
 
-/// The actor to which every request goes: [`Spawn`], [`Subscribe`], [`Unsubscribe`], [`Signal`],
-/// [`ShareOutput`], [`Shutdown`]. It supervises the watcher and the read loop, and stops with its last address.
+/// The actor to which every request goes: [`Spawn`], [`SpawnPipeline`], [`Subscribe`],
+/// [`Unsubscribe`], [`Signal`], [`ShareOutput`], [`Shutdown`]. It supervises the watcher and the read loop, and stops with its last address.
 ///
 /// The place of asyncio's event loop policy: the one object through which a program gets at its
 /// child watcher.
@@ -55,6 +55,14 @@ impl Handler<Spawn> for Policy {
 
     fn handle(&mut self, message: Spawn, _: &mut Self::Context) -> Self::Result {
         SpawnTicket::new(message, self.spawn_jobs.clone())
+    }
+}
+
+impl Handler<SpawnPipeline> for Policy {
+    type Result = PipelineTicket;
+
+    fn handle(&mut self, message: SpawnPipeline, _: &mut Self::Context) -> Self::Result {
+        PipelineTicket::new(message, self.spawn_jobs.clone())
     }
 }
 

@@ -6,8 +6,8 @@ use actix::Addr;
 
 use super::{Policy, host::Host};
 use crate::{
-    Child, Driver, PolicyStopped, ShareOutput, SharedOutput, Shutdown, Spawn, SpawnError,
-    SpawnStep, Subscribe, SubscriptionId, Unsubscribe,
+    Child, Command, Driver, Pipeline, PolicyStopped, RunningPipeline, ShareOutput, SharedOutput,
+    Shutdown, Spawn, SpawnError, SpawnPipeline, SpawnStep, Subscribe, SubscriptionId, Unsubscribe,
     log::{LogReader, Start},
     read_loop::LoopLink,
 };
@@ -42,14 +42,21 @@ impl PolicyHandle {
     /// [`SpawnError`], which names the program, the step and what the operating system said.
     pub async fn spawn(&self, spawn: impl Into<Spawn>) -> Result<Child, SpawnError> {
         let spawn = spawn.into();
-        let program = spawn.command.program.clone();
-        self.policy.send(spawn).await.unwrap_or_else(|_| {
-            Err(SpawnError {
-                program: program.to_string_lossy().into_owned(),
-                step: SpawnStep::Intake,
-                source: io::Error::other(self.reason()),
-            })
-        })
+        let program = program(&spawn.command);
+        self.policy.send(spawn).await.unwrap_or_else(|_| Err(self.refused(program)))
+    }
+
+    /// Spawns all children of a pipeline, or none; returns when every program runs. A dropped call
+    /// may still spawn them.
+    ///
+    /// # Errors
+    ///
+    /// [`SpawnError`], which names the program that failed. Those that ran already are killed and
+    /// reaped, with the process groups that they lead, and the log never hears of them.
+    pub async fn spawn_pipeline(&self, pipeline: Pipeline) -> Result<RunningPipeline, SpawnError> {
+        let program = program(pipeline.first());
+        let sent = self.policy.send(SpawnPipeline(pipeline)).await;
+        sent.unwrap_or_else(|_| Err(self.refused(program)))
     }
 
     /// A pipe into the merged log that several children write to.
@@ -99,7 +106,16 @@ impl PolicyHandle {
         self.host.stopped().await
     }
 
+    fn refused(&self, program: String) -> SpawnError {
+        let source = io::Error::other(self.reason());
+        SpawnError { program, step: SpawnStep::Intake, source }
+    }
+
     fn reason(&self) -> PolicyStopped {
         self.host.reason().unwrap_or(PolicyStopped::Shutdown)
     }
+}
+
+fn program(command: &Command) -> String {
+    command.program.to_string_lossy().into_owned()
 }

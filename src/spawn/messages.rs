@@ -1,4 +1,4 @@
-//! `Spawn`: the message to the policy, and how its answer gets back.
+//! `Spawn` and `SpawnPipeline`: the messages to the policy, and how their answers get back.
 
 use actix::{
     Actor, Message, Recipient,
@@ -7,7 +7,7 @@ use actix::{
 use crossbeam_channel::Sender;
 
 use super::Job;
-use crate::{Child, ChildId, Command, SpawnError, log::ChildExited};
+use crate::{Child, ChildId, Command, Pipeline, RunningPipeline, SpawnError, log::ChildExited};
 
 /// Spawns a child.
 ///
@@ -61,6 +61,50 @@ impl SpawnTicket {
 impl<A: Actor> MessageResponse<A, Spawn> for SpawnTicket {
     fn handle(self, _: &mut A::Context, reply: SpawnReply) {
         if let Err(unsent) = self.jobs.send(Job::Spawn(self.id, Box::new(self.message), reply)) {
+            unsent.into_inner().refuse();
+        }
+    }
+}
+
+/// Spawns all children of a pipeline, or none: where one cannot be spawned, those before it are
+/// killed and reaped (with the process groups that they lead), the log never hears of them, and the
+/// error names the one that failed.
+///
+/// The answer comes when every program runs.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<RunningPipeline, SpawnError>")]
+#[must_use]
+pub struct SpawnPipeline(pub Pipeline);
+
+/// One command of a pipeline, and the id of its child.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) id: ChildId,
+    pub(crate) command: Command,
+}
+
+/// Where the answer to a `SpawnPipeline` goes, if anywhere.
+pub(crate) type PipelineReply = Option<OneshotSender<Result<RunningPipeline, SpawnError>>>;
+
+/// What the policy's handler returns: see [`SpawnTicket`].
+#[derive(Debug)]
+pub struct PipelineTicket {
+    links: Vec<Link>,
+    jobs: Sender<Job>,
+}
+
+impl PipelineTicket {
+    /// Numbers the children, in their order.
+    pub(crate) fn new(SpawnPipeline(pipeline): SpawnPipeline, jobs: Sender<Job>) -> Self {
+        let commands = pipeline.earlier.into_iter().chain([pipeline.last]);
+        let links = commands.map(|command| Link { id: ChildId::fresh(), command }).collect();
+        PipelineTicket { links, jobs }
+    }
+}
+
+impl<A: Actor> MessageResponse<A, SpawnPipeline> for PipelineTicket {
+    fn handle(self, _: &mut A::Context, reply: PipelineReply) {
+        if let Err(unsent) = self.jobs.send(Job::Pipeline(self.links, reply)) {
             unsent.into_inner().refuse();
         }
     }

@@ -6,11 +6,13 @@ mod check;
 mod image;
 mod launch;
 mod messages;
+mod newborn;
 mod own;
+mod pipeline;
 mod pipes;
 mod search;
 mod spawner;
 
-pub use messages::Spawn;
-pub(crate) use messages::{SpawnReply, SpawnTicket};
+pub(crate) use messages::{Link, PipelineReply, PipelineTicket, SpawnReply, SpawnTicket};
+pub use messages::{Spawn, SpawnPipeline};
 pub(crate) use spawner::{Job, Spawner};

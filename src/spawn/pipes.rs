@@ -39,13 +39,24 @@ pub(super) struct ChildEnds {
     pub(super) extra: Vec<(i32, Arc<OwnedFd>)>,
 }
 
+/// The ends of a pipeline's inner pipes that a child gets, whatever its command says.
+#[derive(Debug, Default)]
+pub(super) struct InnerEnds {
+    pub(super) stdin: Option<OwnedFd>,
+    pub(super) stdout: Option<OwnedFd>,
+}
+
 /// Makes everything, or nothing. All of it is closed on exec.
 pub(super) fn reserve(
     command: &Command,
+    inner: InnerEnds,
 ) -> Result<(ParentEnds, ChildEnds), (SpawnStep, io::Error)> {
-    let stdin = stdin(&command.stdin).map_err(|error| (SpawnStep::PrepareStdin, error))?;
-    let (writer, stdin) = stdin;
-    outputs(command, writer, stdin).map_err(|error| (SpawnStep::ReserveDescriptors, error))
+    let stdin = match inner.stdin {
+        Some(end) => Ok((None, ChildEnd::Own(end))),
+        None => stdin(&command.stdin),
+    };
+    let stdin = stdin.map_err(|error| (SpawnStep::PrepareStdin, error))?;
+    outputs(command, stdin, inner.stdout).map_err(|error| (SpawnStep::ReserveDescriptors, error))
 }
 
 /// The input's ends: `(parent's, child's)`; the parent has one where it writes.
@@ -54,6 +65,7 @@ fn stdin(stdin: &Stdin) -> io::Result<(Option<OwnedFd>, ChildEnd)> {
         Stdin::Null => (None, ChildEnd::Null),
         Stdin::Inherit => (None, ChildEnd::Inherit),
         Stdin::Bytes(bytes) => (None, ChildEnd::Own(sys::stdin_file::holding(bytes)?)),
+        Stdin::File(file) => (None, ChildEnd::Own(file.try_clone()?)),
         Stdin::Piped => {
             let (reader, writer) = sys::pipe::pair()?;
             sys::pipe::enlarge(&writer);
@@ -64,10 +76,13 @@ fn stdin(stdin: &Stdin) -> io::Result<(Option<OwnedFd>, ChildEnd)> {
 
 fn outputs(
     command: &Command,
-    writer: Option<OwnedFd>,
-    stdin: ChildEnd,
+    (writer, stdin): (Option<OwnedFd>, ChildEnd),
+    inner_stdout: Option<OwnedFd>,
 ) -> io::Result<(ParentEnds, ChildEnds)> {
-    let (stdout, child_stdout) = output(&command.stdout)?;
+    let (stdout, child_stdout) = match inner_stdout {
+        Some(end) => (None, ChildEnd::Own(end)),
+        None => output(&command.stdout)?,
+    };
     let (stderr, child_stderr) = match &command.stderr {
         ErrorOutput::To(place) => output(place)?,
         ErrorOutput::WithStdout => (None, same(&child_stdout)?),

@@ -3,37 +3,27 @@
 
 use std::{
     io,
-    os::fd::OwnedFd,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering::SeqCst},
     },
     thread::{self, JoinHandle},
-    time::Instant,
 };
 
-use actix::{Addr, Recipient, WeakAddr};
+use actix::{Addr, Recipient, WeakAddr, dev::OneshotSender};
 use crossbeam_channel::Receiver;
-use nix::sys::signal::Signal;
-use smallvec::SmallVec;
-use tokio::{io::unix::AsyncFd, runtime::Handle, sync::mpsc};
+use tokio::{runtime::Handle, sync::mpsc};
 
 use super::{
-    SpawnReply,
-    check::check,
-    launch::{Launched, Launcher},
-    messages::Spawn,
-    pipes,
+    Link, PipelineReply, SpawnReply, check::check, launch::Launcher, messages::Spawn,
+    newborn::failed, pipes::InnerEnds,
 };
 use crate::{
-    Child, ChildId, Command, ErrorOutput, ExitHandler, Output, PolicyStopped, ProcessGroup,
-    SpawnError, SpawnStep, WatchError, WatchedExit,
-    child::ChildCell,
-    input::InputQueue,
+    Child, ChildExited, ChildId, Command, PolicyStopped, RunningPipeline, SpawnError, SpawnStep,
     policy::Policy,
-    read_loop::{LoopCommand, LoopLink, Registration},
-    sys::{self, pidfd, readiness},
-    waiting::{Adopt, Adoption, ExitRecord, HostedWatcher, Inbox, Released, Watcher},
+    read_loop::LoopLink,
+    sys,
+    waiting::{HostedWatcher, Inbox, Watcher},
 };
 
 /// Work for a spawn thread.
@@ -41,6 +31,8 @@ use crate::{
 pub(crate) enum Job {
     /// Spawn, and answer.
     Spawn(ChildId, Box<Spawn>, SpawnReply),
+    /// Spawn all or none, and answer.
+    Pipeline(Vec<Link>, PipelineReply),
     /// End, and drop this as the last thing.
     Stop(#[expect(dead_code, reason = "it is there to be dropped")] mpsc::Sender<()>),
 }
@@ -49,36 +41,26 @@ impl Job {
     /// Answers that the policy takes nothing in any more.
     pub(crate) fn refuse(self) {
         match self {
-            Job::Spawn(_, message, Some(reply)) => {
-                let source = io::Error::other(PolicyStopped::Shutdown);
-                // A sender that has gone away needs no answer.
-                let _ = reply.send(Err(failed(&message.command, SpawnStep::Intake, source)));
+            Job::Spawn(_, message, reply) => answer(reply, Err(refused(&message.command))),
+            Job::Pipeline(links, reply) => {
+                if let Some(first) = links.first() {
+                    answer(reply, Err(refused(&first.command)));
+                }
             }
-            Job::Spawn(_, _, None) | Job::Stop(_) => {}
+            Job::Stop(_) => {}
         }
     }
 }
 
-/// The shared contexts that a command writes to.
-fn shared_by(command: &Command) -> SmallVec<[ChildId; 1]> {
-    let mut shared = SmallVec::new();
-    let stderr = match &command.stderr {
-        ErrorOutput::To(place) => Some(place),
-        ErrorOutput::WithStdout => None,
-    };
-    for place in [Some(&command.stdout), stderr].into_iter().flatten() {
-        if let Output::Shared(context) = place
-            && !shared.contains(&context.id())
-        {
-            shared.push(context.id());
-        }
+fn answer<T>(reply: Option<OneshotSender<T>>, with: T) {
+    if let Some(reply) = reply {
+        // A sender that has gone away needs no answer; the children are the policy's then.
+        let _ = reply.send(with);
     }
-    shared
 }
 
-fn failed(command: &Command, step: SpawnStep, source: io::Error) -> SpawnError {
-    let program = command.program.to_string_lossy().into_owned();
-    SpawnError { program, step, source }
+fn refused(command: &Command) -> SpawnError {
+    failed(command, SpawnStep::Intake, io::Error::other(PolicyStopped::Shutdown))
 }
 
 /// What a spawn thread works with.
@@ -117,14 +99,15 @@ impl Spawner {
         sys::signal_mask::unblock_sigpipe();
         while let Ok(job) = self.jobs.recv() {
             match job {
-                Job::Spawn(..) if self.closing.load(SeqCst) => job.refuse(),
+                Job::Spawn(..) | Job::Pipeline(..) if self.closing.load(SeqCst) => job.refuse(),
                 Job::Spawn(id, message, reply) => {
                     let Spawn { command, exit_to } = *message;
-                    let child = self.spawn(&mut launcher, id, &command, exit_to);
-                    if let Some(reply) = reply {
-                        // A sender that has gone away leaves the child to the policy.
-                        let _ = reply.send(child);
-                    }
+                    let child = self.spawn(&mut launcher, Link { id, command }, exit_to);
+                    answer(reply, child);
+                }
+                Job::Pipeline(links, reply) => {
+                    let children = self.spawn_pipeline(&mut launcher, links);
+                    answer(reply, children.map(RunningPipeline::new));
                 }
                 Job::Stop(_) => break,
             }
@@ -134,96 +117,12 @@ impl Spawner {
     fn spawn(
         &self,
         launcher: &mut Launcher,
-        id: ChildId,
-        command: &Command,
-        exit_to: Option<Recipient<crate::ChildExited>>,
+        link: Link,
+        exit_to: Option<Recipient<ChildExited>>,
     ) -> Result<Child, SpawnError> {
-        let fail = |(step, source)| failed(command, step, source);
-        check(command).map_err(|error| fail((SpawnStep::CheckCommand, error)))?;
-        let child_watcher = self.child_watcher.as_ref();
-        if child_watcher.is_some_and(|watcher| !watcher.is_active()) {
-            return Err(fail((SpawnStep::CheckWatcher, io::Error::other(WatchError::Inactive))));
-        }
-        let registering = child_watcher.map(HostedWatcher::registering);
-        let (ends, child_ends) = pipes::reserve(command).map_err(fail)?;
-        let started = Instant::now();
-        let Launched { pid, pidfd } = launcher.launch(command, child_ends).map_err(fail)?;
-        let watched = pidfd.map(|pidfd| self.watch(pidfd)).transpose();
-        let pidfd = watched.map_err(|error| fail((SpawnStep::Watch, error)))?;
-        let program: Arc<str> = command.program.to_string_lossy().into();
-        let span = tracing::info_span!("child", %id, pid, %program);
-        let input = ends.stdin.is_some().then(InputQueue::new);
-        let cell = ChildCell::new(id, pid, program, input);
-        let leads_group = command.group == ProcessGroup::Own;
-        let released_to: Option<Recipient<Released>> =
-            leads_group.then(|| self.watcher.clone().recipient());
-        // First the read loop, so that it knows the child when the record comes.
-        self.link.push(LoopCommand::Register(Box::new(Registration {
-            cell: Arc::clone(&cell),
-            stdin: ends.stdin,
-            outputs: ends.outputs,
-            shared: shared_by(command),
-            share: command.share,
-            status: ends.status,
-            exit_to,
-            released_to,
-            span,
-        })));
-        let status_pipe = ends.status_writer;
-        match pidfd {
-            Some(pidfd) => {
-                let cell = Arc::clone(&cell);
-                self.inbox.put(Adoption {
-                    cell,
-                    pidfd,
-                    status_pipe,
-                    leads_group,
-                    started,
-                    registering,
-                });
-                self.watcher.do_send(Adopt);
-            }
-            None => self.has_ended(&cell, started, status_pipe),
-        }
-        Ok(Child::new(cell, self.policy.clone(), Arc::clone(&self.link)))
-    }
-
-    /// Reports a child that was reaped before anyone could watch it: by a hosted watcher, which then
-    /// has its status, or by something else.
-    fn has_ended(&self, cell: &Arc<ChildCell>, started: Instant, status_pipe: OwnedFd) {
-        let pipe = Arc::new(Mutex::new(Some(status_pipe)));
-        let take = move || pipe.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let (child, link, taken) = (cell.id, Arc::clone(&self.link), take.clone());
-        let handler = ExitHandler::new(move |WatchedExit { status, usage, .. }| {
-            if let Some(pipe) = taken() {
-                let wall_time = started.elapsed();
-                ExitRecord { child, status, usage, wall_time }.report(&pipe, &link);
-            }
-        });
-        let watched = self.child_watcher.as_ref().map(|watcher| watcher.add(cell.pid, handler));
-        if !matches!(watched, Some(Ok(())))
-            && let Some(pipe) = take()
-        {
-            ExitRecord::lost(cell, started).report(&pipe, &self.link);
-        }
-    }
-
-    /// Registers the pidfd with the watcher's reactor. A child that cannot be is killed and reaped.
-    fn watch(&self, pidfd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
-        let _reactor = self.runtime.enter();
-        let watched = readiness::watch(pidfd);
-        #[cfg(feature = "fault-injection")]
-        let watched = watched.and_then(|pidfd| {
-            match crate::supervise::fault_due(crate::supervise::Fault::SpawnUnwatched) {
-                true => Err((pidfd.into_inner(), nix::errno::Errno::ENOSPC.into())),
-                false => Ok(pidfd),
-            }
-        });
-        watched.map_err(|(pidfd, error)| {
-            // ESRCH: it has ended already.
-            let _ = pidfd::signal(&pidfd, Signal::SIGKILL);
-            pidfd::discard(pidfd);
-            error
-        })
+        check(&link.command)
+            .map_err(|error| failed(&link.command, SpawnStep::CheckCommand, error))?;
+        let newborn = self.bear(launcher, &link.command, InnerEnds::default())?;
+        Ok(self.make_known(&link, newborn, exit_to))
     }
 }

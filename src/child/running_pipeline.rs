@@ -1,0 +1,61 @@
+//! `RunningPipeline`: the children of one pipeline.
+
+use super::Child;
+use crate::{PolicyStopped, log::ChildExited};
+
+/// The children of a pipeline, each of which is a child like any other.
+///
+/// Clone it as you like. Dropping it does nothing to the children.
+#[derive(Clone, Debug)]
+pub struct RunningPipeline {
+    /// Never empty.
+    children: Vec<Child>,
+}
+
+impl RunningPipeline {
+    pub(crate) fn new(children: Vec<Child>) -> Self {
+        RunningPipeline { children }
+    }
+
+    /// The children, in the order of their commands.
+    #[must_use]
+    pub fn children(&self) -> &[Child] {
+        &self.children
+    }
+
+    /// The last child, whose standard output went where its command said.
+    #[must_use]
+    pub fn last(&self) -> &Child {
+        &self.children[self.children.len() - 1]
+    }
+
+    /// Waits until every child has ended, and gives every exit, in the order of the commands. As
+    /// sticky and as cancel-safe as [`Child::wait`].
+    ///
+    /// A shell's status is the last one's, and with `pipefail` that of the last one that failed:
+    ///
+    /// ```
+    /// # use actix_process::{Command, Policy};
+    /// # actix::System::new().block_on(async {
+    /// # let policy = Policy::start()?;
+    /// let pipeline = Command::shell("echo x; exit 3").pipe_to(Command::new("cat"));
+    /// let exits = policy.spawn_pipeline(pipeline).await?.wait().await?;
+    /// let failed = exits.iter().rfind(|exit| !exit.status.success());
+    /// assert_eq!(failed.map(|exit| exit.status.shell_code()), Some(3));
+    /// assert_eq!(exits.last().map(|exit| exit.status.shell_code()), Some(0));
+    /// # policy.shutdown(std::time::Duration::from_secs(5)).await;
+    /// # Ok::<_, Box<dyn std::error::Error>>(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`PolicyStopped`] where the policy gave up before it learned each child's status; those that
+    /// it did learn, [`Child::try_wait`] still gives.
+    pub async fn wait(&self) -> Result<Vec<ChildExited>, PolicyStopped> {
+        let mut exits = Vec::with_capacity(self.children.len());
+        for child in &self.children {
+            exits.push(child.wait().await?);
+        }
+        Ok(exits)
+    }
+}

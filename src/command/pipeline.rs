@@ -1,0 +1,55 @@
+//! `Pipeline`: commands each of which reads what the one before it writes.
+
+use super::{Command, Output, Stdin};
+
+/// Commands in a row, as a shell's `first | second | third`: between two of them is a pipe of the
+/// kernel's own, whose bytes never come through this program nor into the log. Made by
+/// [`Command::pipe_to`], spawned by
+/// [`PolicyHandle::spawn_pipeline`](crate::PolicyHandle::spawn_pipeline).
+///
+/// The first one's standard input and the last one's standard output are what their commands say,
+/// and so is everyone's standard error: by default the log, and with
+/// [`ErrorOutput::WithStdout`](crate::ErrorOutput::WithStdout) the pipe to the next one (`|&`).
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Pipeline {
+    pub(crate) earlier: Vec<Command>,
+    pub(crate) last: Command,
+}
+
+impl Pipeline {
+    /// Adds a command that reads the standard output of the last one: see [`Command::pipe_to`].
+    pub fn pipe_to(mut self, next: Command) -> Self {
+        // The spawn puts the inner pipes in the place of these.
+        self.earlier.push(self.last.stdout(Output::Null));
+        self.last = next.stdin(Stdin::Null);
+        self
+    }
+
+    pub(crate) fn first(&self) -> &Command {
+        self.earlier.first().unwrap_or(&self.last)
+    }
+}
+
+impl Command {
+    /// A pipeline in which `next` reads this one's standard output. Where the two commands say
+    /// something else of these two streams, the pipeline has its way.
+    ///
+    /// ```
+    /// use actix_process::{Command, Policy};
+    ///
+    /// # actix::System::new().block_on(async {
+    /// let policy = Policy::start()?;
+    /// let pipeline = Command::shell("echo b; echo a; echo b")
+    ///     .pipe_to(Command::new("sort"))
+    ///     .pipe_to(Command::new("uniq").arg("-c"));
+    /// let running = policy.spawn_pipeline(pipeline).await?;
+    /// let counted = String::from_utf8(running.last().output().await?.stdout)?;
+    /// assert_eq!(counted.split_whitespace().collect::<Vec<_>>(), ["1", "a", "2", "b"]);
+    /// # policy.shutdown(std::time::Duration::from_secs(5)).await;
+    /// # Ok::<_, Box<dyn std::error::Error>>(()) }).unwrap();
+    /// ```
+    pub fn pipe_to(self, next: Command) -> Pipeline {
+        Pipeline { earlier: Vec::new(), last: self }.pipe_to(next)
+    }
+}

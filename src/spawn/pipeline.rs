@@ -1,0 +1,63 @@
+//! The spawn of a pipeline: all of its children or none.
+//!
+//! All programs run before the first child is made known to the read loop and the watcher. So one
+//! that fails to start undoes the others here, and neither the log nor a subscriber hears of them.
+
+use super::{
+    check::check,
+    launch::Launcher,
+    messages::Link,
+    newborn::{Newborn, failed},
+    pipes::InnerEnds,
+    spawner::Spawner,
+};
+use crate::{Child, SpawnError, SpawnStep, sys};
+
+impl Spawner {
+    /// Spawns the children in their order.
+    pub(super) fn spawn_pipeline(
+        &self,
+        launcher: &mut Launcher,
+        links: Vec<Link>,
+    ) -> Result<Vec<Child>, SpawnError> {
+        for Link { command, .. } in &links {
+            check(command).map_err(|error| failed(command, SpawnStep::CheckCommand, error))?;
+        }
+        let newborns = self.bear_all(launcher, &links)?;
+        let born = links.iter().zip(newborns);
+        Ok(born.map(|(link, newborn)| self.make_known(link, newborn, None)).collect())
+    }
+
+    fn bear_all(
+        &self,
+        launcher: &mut Launcher,
+        links: &[Link],
+    ) -> Result<Vec<Newborn>, SpawnError> {
+        let mut newborns = Vec::with_capacity(links.len());
+        let mut from_before = None;
+        for (place, Link { command, .. }) in links.iter().enumerate() {
+            let is_last = place + 1 == links.len();
+            let pipe = if is_last { Ok(None) } else { sys::pipe::pair().map(Some) };
+            let born = pipe
+                .map_err(|error| failed(command, SpawnStep::ReserveDescriptors, error))
+                .and_then(|pipe| {
+                    let (reader, stdout) = pipe.unzip();
+                    // Both ends are closed here with the child's birth, or the later one would never
+                    // see the end of its input and the earlier one never that its reader has gone.
+                    let inner = InnerEnds { stdin: from_before.take(), stdout };
+                    from_before = reader;
+                    self.bear(launcher, command, inner)
+                });
+            match born {
+                Ok(newborn) => newborns.push(newborn),
+                Err(error) => {
+                    // All are killed before one is waited for: they end together.
+                    newborns.iter().for_each(Newborn::kill);
+                    newborns.into_iter().for_each(Newborn::discard);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(newborns)
+    }
+}
