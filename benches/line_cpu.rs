@@ -1,6 +1,7 @@
 //! What a line costs this process: its CPU time for each line of 80 bytes, of 32 children, to one
 //! subscriber of ours (which counts newlines as the raw loop does, or takes each line), beside a
-//! poll loop that only counts newlines. A plain table.
+//! poll loop that only counts newlines, which is what the ratios are to. The same loop made to cut
+//! lines shows how much of a ratio is the cutting. A plain table.
 //!
 //! The CPU of spawning is dealt with in two ways. "All of it": there are so many lines that 32
 //! spawns are lost among them, and the start and the shutdown of ours count too. "Lines alone": the
@@ -45,7 +46,7 @@ fn ours_as_lines(lines: usize) {
     ours(lines, move |child, chunk| {
         let mut seen = 0;
         cutters.entry((child, chunk.stream)).or_default().push(&chunk.bytes, |line| {
-            black_box((child, line));
+            black_box((child, &line.bytes[..]));
             seen += 1;
         });
         seen
@@ -55,6 +56,29 @@ fn ours_as_lines(lines: usize) {
 fn raw_loop(lines: usize) {
     let mut total = 0;
     raw::poll_loop(&format!("lines {lines}"), CHILDREN, |_, chunk| total += newlines(chunk));
+    assert_eq!(total, CHILDREN * lines);
+}
+
+/// The raw loop made to cut the lines: what looking at each line costs without anything of ours.
+fn raw_as_lines(lines: usize) {
+    let mut total = 0;
+    let mut partial = vec![Vec::new(); CHILDREN];
+    raw::poll_loop(&format!("lines {lines}"), CHILDREN, |child, chunk| {
+        let partial = &mut partial[child];
+        let mut start = 0;
+        for end in memchr::memchr_iter(b'\n', chunk) {
+            if partial.is_empty() {
+                black_box((child, &chunk[start..end]));
+            } else {
+                partial.extend_from_slice(&chunk[start..end]);
+                black_box((child, &partial[..]));
+                partial.clear();
+            }
+            total += 1;
+            start = end + 1;
+        }
+        partial.extend_from_slice(&chunk[start..]);
+    });
     assert_eq!(total, CHILDREN * lines);
 }
 
@@ -95,6 +119,7 @@ fn main() {
     let (rounds, lines) = if short() { (1, 20_000) } else { (11, 200_000) };
     let mut ways = [
         Way::new("poll loop, counting", raw_loop),
+        Way::new("poll loop, as lines", raw_as_lines),
         Way::new("ours, counting", ours_counting),
         Way::new("ours, as lines", ours_as_lines),
     ];
