@@ -13,9 +13,11 @@ use std::{
 
 use actix_process::Lines;
 use criterion::{Criterion, Throughput};
+use futures::StreamExt;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     sync::mpsc,
+    task::JoinSet,
 };
 
 use support::{children, raw, sink, with_policy};
@@ -80,6 +82,82 @@ fn tokio_lines() -> Duration {
     })
 }
 
+/// Only stdout is piped, as tokio's.
+fn processkit_command() -> processkit::Command {
+    let (program, (key, value)) = children::part(&writer());
+    processkit::Command::new(program).env(key, value).stderr(processkit::StdioMode::Inherit)
+}
+
+fn processkit_stream() -> Duration {
+    support::current_thread().block_on(async {
+        let (tagged, mut subscriber) = mpsc::channel(1024);
+        let begin = Instant::now();
+        for number in 0..CHILDREN {
+            let tagged = tagged.clone();
+            tokio::spawn(async move {
+                let mut child = processkit_command().start().await.unwrap();
+                let mut lines = child.stdout_lines().unwrap();
+                while let Some(line) = lines.next().await {
+                    tagged.send((number, line)).await.unwrap();
+                }
+                assert_eq!(child.finish().await.unwrap().outcome.code(), Some(0));
+            });
+        }
+        drop(tagged);
+        let mut count = 0;
+        while let Some((number, line)) = subscriber.recv().await {
+            assert_eq!(line.len(), 79);
+            std::hint::black_box((number, line));
+            count += 1;
+        }
+        assert_eq!(count, CHILDREN * LINES);
+        begin.elapsed()
+    })
+}
+
+/// Runs the children to their ends, on two threads, and gives each line of them to `each`.
+fn processkit_callbacks(each: impl Fn(usize, &str) + Clone + Send + Sync + 'static) {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(2).enable_all().build().unwrap().block_on(async {
+        let mut children = JoinSet::new();
+        for number in 0..CHILDREN {
+            let each = each.clone();
+            let command = processkit_command().on_stdout_line(move |line| each(number, line));
+            children.spawn(async move { command.start().await.unwrap().drain().await });
+        }
+        for outcome in children.join_all().await {
+            assert_eq!(outcome.unwrap().code(), Some(0));
+        }
+    });
+}
+
+fn processkit_channel() -> Duration {
+    let begin = Instant::now();
+    // A thread takes from this channel sooner than a task from tokio's.
+    let (tagged, subscriber) = std::sync::mpsc::channel::<(usize, String)>();
+    let subscriber = std::thread::spawn(move || {
+        let lines = subscriber.into_iter().inspect(|(_, line)| assert_eq!(line.len(), 79));
+        lines.map(std::hint::black_box).count()
+    });
+    processkit_callbacks(move |number, line| tagged.send((number, line.to_owned())).unwrap());
+    assert_eq!(subscriber.join().unwrap(), CHILDREN * LINES);
+    begin.elapsed()
+}
+
+fn processkit_lock() -> Duration {
+    let begin = Instant::now();
+    let count = sink::shared(0);
+    let counted = count.clone();
+    processkit_callbacks(move |number, line| {
+        let mut counted = counted.lock().unwrap();
+        assert_eq!(line.len(), 79);
+        std::hint::black_box((number, line));
+        *counted += 1;
+    });
+    assert_eq!(*count.lock().unwrap(), CHILDREN * LINES);
+    begin.elapsed()
+}
+
 fn poll_loop() -> Duration {
     let mut count = 0;
     let begin = Instant::now();
@@ -98,9 +176,12 @@ fn main() {
     group.throughput(Throughput::Elements((CHILDREN * LINES) as u64));
     group.measurement_time(Duration::from_secs(8)).warm_up_time(Duration::from_secs(1));
     type Run = fn() -> Duration;
-    let runs: [(&str, Run); 3] = [
+    let runs: [(&str, Run); 6] = [
         ("actix-process", ours),
         ("tokio BufReader::lines + mpsc", tokio_lines),
+        ("processkit stdout_lines + mpsc", processkit_stream),
+        ("processkit on_stdout_line + mpsc", processkit_channel),
+        ("processkit on_stdout_line, a lock", processkit_lock),
         ("poll loop, counting", poll_loop),
     ];
     for (name, run) in runs {

@@ -33,3 +33,14 @@ pub fn cpu_time() -> Duration {
     };
     time(usage.user_time()) + time(usage.system_time())
 }
+
+/// The middle one of the times of an odd number of rounds.
+pub fn median(times: &mut [Duration]) -> Duration {
+    times.sort_unstable();
+    times[times.len() / 2]
+}
+
+/// Whether the bench shall only show that it works, as criterion's own `--test` does.
+pub fn short() -> bool {
+    std::env::args().any(|argument| argument == "--test")
+}

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use actix::{Actor, Context, Handler};
 use actix_process::{ChildId, Chunk, Command, Fact, OutputBatch, PolicyHandle, Subscribe};
+use futures::{StreamExt, future, stream};
 use tokio::sync::oneshot;
 
 struct Sink<F> {
@@ -42,12 +43,40 @@ pub async fn run(
     commands: Vec<Command>,
     each: impl FnMut(ChildId, &Chunk) + Unpin + 'static,
 ) {
-    let (done, finished) = oneshot::channel();
-    let sink = Sink { each, open: commands.len(), done: Some(done) }.start();
-    policy.subscribe(Subscribe::output(sink.recipient())).await.expect("a running policy");
+    let finished = subscribe(policy, commands.len(), each).await;
     let spawns = commands.into_iter().map(|command| policy.spawn(command));
     futures::future::try_join_all(spawns).await.expect("children");
     finished.await.expect("the sink tells");
+}
+
+/// The same with only so many children alive at a time; gives how many of them exited with 0.
+pub async fn run_some(
+    policy: &PolicyHandle,
+    commands: Vec<Command>,
+    at_a_time: usize,
+    each: impl FnMut(ChildId, &Chunk) + Unpin + 'static,
+) -> usize {
+    let finished = subscribe(policy, commands.len(), each).await;
+    let exits = stream::iter(commands).map(async |command| {
+        let child = policy.spawn(command).await.expect("a child");
+        child.wait().await.expect("its exit").status.success()
+    });
+    let successes = exits.buffer_unordered(at_a_time).filter(|success| future::ready(*success));
+    let count = successes.count().await;
+    finished.await.expect("the sink tells");
+    count
+}
+
+/// Subscribes a sink, which tells when so many children have closed.
+async fn subscribe(
+    policy: &PolicyHandle,
+    children: usize,
+    each: impl FnMut(ChildId, &Chunk) + Unpin + 'static,
+) -> oneshot::Receiver<()> {
+    let (done, finished) = oneshot::channel();
+    let sink = Sink { each, open: children, done: Some(done) }.start();
+    policy.subscribe(Subscribe::output(sink.recipient())).await.expect("a running policy");
+    finished
 }
 
 /// A counter that a closure and its maker share.
