@@ -14,6 +14,8 @@ pub enum SpawnStep {
     ReserveDescriptors,
     /// Preparing what the child reads as its standard input.
     PrepareStdin,
+    /// Opening the terminal that it is to run on, or giving it control of that.
+    OpenTerminal,
     /// Making the process itself (`EAGAIN`: `RLIMIT_NPROC` or the PID limit; `ENOMEM`).
     CreateProcess,
     /// Joining the process group that was named.
@@ -35,6 +37,7 @@ impl fmt::Display for SpawnStep {
             SpawnStep::CheckWatcher => "have it watched",
             SpawnStep::ReserveDescriptors => "reserve its descriptors",
             SpawnStep::PrepareStdin => "prepare its standard input",
+            SpawnStep::OpenTerminal => "open its terminal",
             SpawnStep::CreateProcess => "create the process",
             SpawnStep::JoinGroup => "join its process group",
             SpawnStep::EnterDirectory => "enter the working directory",
@@ -110,6 +113,29 @@ pub enum SignalError {
     #[error("cannot signal {child}: {source}")]
     Refused {
         /// The child that was to be signalled.
+        child: crate::ChildId,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The policy has stopped, and with it every child.
+    #[error(transparent)]
+    Stopped(#[from] PolicyStopped),
+}
+
+/// A child's terminal could not be resized or hung up.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TerminalError {
+    /// The child runs on none.
+    #[error("{0} does not run on a terminal")]
+    None(crate::ChildId),
+    /// It is closed: the child has ended, or it was hung up.
+    #[error("the terminal of {0} is closed")]
+    Closed(crate::ChildId),
+    /// The kernel refused.
+    #[error("cannot resize the terminal of {child}: {source}")]
+    Refused {
+        /// The child.
         child: crate::ChildId,
         /// What the kernel said.
         source: io::Error,

@@ -80,8 +80,9 @@ pub use child_watcher::{
 };
 pub use command::{
     Command, ErrorOutput, Output, Pipeline, ProcessGroup, ShareOutput, SharedOutput, Stdin,
+    Terminal,
 };
-pub use error::{PolicyStopped, SignalError, SpawnError, SpawnStep, StartError};
+pub use error::{PolicyStopped, SignalError, SpawnError, SpawnStep, StartError, TerminalError};
 pub use event_loop::{
     EventLoop, EventLoopPolicy, NoEventLoop, SignalArrived, SignalHandlerError, child_watcher,
     event_loop_policy, set_child_watcher, set_event_loop_policy,

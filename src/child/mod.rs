@@ -6,6 +6,7 @@ mod decode;
 mod handle;
 mod lines;
 mod running_pipeline;
+mod terminal;
 
 pub(crate) use cell::ChildCell;
 pub use collect::CollectedOutput;

@@ -4,6 +4,7 @@ mod pipeline;
 mod program;
 mod shared;
 mod stdio;
+mod terminal;
 
 pub use pipeline::Pipeline;
 pub(crate) use program::EnvChange;
@@ -11,3 +12,4 @@ pub use program::{Command, ProcessGroup};
 pub use shared::{ShareOutput, SharedOutput};
 pub(crate) use stdio::Extra;
 pub use stdio::{ErrorOutput, Output, Stdin};
+pub use terminal::Terminal;

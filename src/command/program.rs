@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{ErrorOutput, Extra, Output, Stdin};
+use super::{ErrorOutput, Extra, Output, Stdin, Terminal};
 use crate::{Overflow, log::LogShare};
 
 /// The process group that a child runs in.
@@ -69,6 +69,7 @@ pub struct Command {
     pub(crate) stderr: ErrorOutput,
     pub(crate) extra: Vec<(i32, Extra)>,
     pub(crate) share: Option<LogShare>,
+    pub(crate) terminal: Option<Terminal>,
 }
 
 impl Command {
@@ -87,6 +88,7 @@ impl Command {
             stderr: ErrorOutput::default(),
             extra: Vec::new(),
             share: None,
+            terminal: None,
         }
     }
 
@@ -175,6 +177,19 @@ impl Command {
         self
     }
 
+    /// Runs the child on a terminal of its own, which is its standard input, output and error,
+    /// whatever else is said of them, and its controlling terminal: it leads a new session and
+    /// process group. What it writes is [`Stream::Stdout`](crate::Stream::Stdout), with the
+    /// terminal's line ends (`\r\n`); [`Child::stdin`](crate::Child::stdin) is the keyboard, whose
+    /// end of input is the character 4 (Ctrl-D). [`Child::resize`](crate::Child::resize) changes the
+    /// size. With the child's own end the kernel hangs the terminal up for all who are left on it.
+    ///
+    /// Where it works: as [`descriptor`](Command::descriptor).
+    pub fn terminal(mut self, terminal: Terminal) -> Self {
+        self.terminal = Some(terminal);
+        self
+    }
+
     /// Gives the child a copy of this descriptor under this number, 3 or more: a socket that it is
     /// to listen on, say. Numbers that are given twice are refused at the spawn.
     ///
@@ -190,6 +205,13 @@ impl Command {
     pub fn log_descriptor(mut self, number: i32) -> Self {
         self.extra.push((number, Extra::Log));
         self
+    }
+}
+
+impl Command {
+    /// Whether its child leads a process group of its own.
+    pub(crate) fn leads_group(&self) -> bool {
+        self.group == ProcessGroup::Own || self.terminal.is_some()
     }
 }
 

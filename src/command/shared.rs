@@ -6,13 +6,19 @@ use actix::Message;
 
 use crate::ChildId;
 
-/// A pipe into the merged log that several children write to, made by
-/// [`PolicyHandle::shared_output`](crate::PolicyHandle::shared_output) and given to each by
-/// [`Output::Shared`](crate::Output::Shared).
+/// A context in the merged log that several children write to, given to each by
+/// [`Output::Shared`](crate::Output::Shared). Their writes come in the kernel's own order, which is
+/// exact, and under the context's own id. The exit of a child comes after all that it wrote here.
 ///
-/// Their writes come in the kernel's own order, which is exact, and under the context's own id:
+/// A *plain* one ([`PolicyHandle::shared_output`](crate::PolicyHandle::shared_output)) is a pipe:
 /// which child wrote what is not known. A write of at most 4,096 bytes (`PIPE_BUF`) is never torn by
-/// another one; longer ones can be. The exit of a child comes after all that it wrote here.
+/// another one; longer ones can be.
+///
+/// An *attributed* one ([`PolicyHandle::attributed_output`](crate::PolicyHandle::attributed_output))
+/// is a socket whose chunks carry the process that really wrote them
+/// ([`Chunk::writer`](crate::Chunk::writer)), descendants included, and never the bytes of two. A
+/// long write can come in several chunks with others' between. What it costs: each chunk is a system
+/// call, and a program that opens `/dev/stdout` by its name cannot, since that is a socket.
 ///
 /// [`Fact::Closed`](crate::Fact::Closed) of the context comes when every child has let go of it and
 /// the last copy of this handle is dropped.
@@ -47,6 +53,12 @@ impl PartialEq for SharedOutput {
 impl Eq for SharedOutput {}
 
 /// Asks the policy for a [`SharedOutput`].
-#[derive(Clone, Copy, Debug, Default, Message)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Message)]
 #[rtype(result = "io::Result<SharedOutput>")]
-pub struct ShareOutput;
+pub enum ShareOutput {
+    /// A pipe: [`PolicyHandle::shared_output`](crate::PolicyHandle::shared_output).
+    Plain,
+    /// A socket that tells who wrote:
+    /// [`PolicyHandle::attributed_output`](crate::PolicyHandle::attributed_output).
+    Attributed,
+}

@@ -13,6 +13,9 @@ use super::StdinError;
 /// asyncio's marks: writers wait above the high one, until the low one is reached.
 const HIGH: usize = 64 * 1024;
 
+/// What a terminal takes for the end of its input: Ctrl-D.
+const END_OF_INPUT: &[u8] = b"\x04";
+
 /// Shared by the writers and the read loop; outlives every panic of either.
 #[derive(Debug)]
 pub(crate) struct InputQueue(Mutex<State>);
@@ -26,6 +29,9 @@ struct State {
     /// Above the high mark, and not yet down to the low one.
     full: bool,
     end: End,
+    /// It goes to a terminal, whose end of input is a character; `None` for a pipe. What it holds
+    /// is whether that character would end a line that was begun, and has to come twice.
+    terminal: Option<bool>,
     /// Bytes that were queued went nowhere.
     discarded: bool,
     waiting: Vec<Waker>,
@@ -52,7 +58,7 @@ pub(crate) enum Step {
 }
 
 impl InputQueue {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(terminal: bool) -> Self {
         InputQueue(Mutex::new(State {
             buffers: VecDeque::new(),
             queued: 0,
@@ -60,6 +66,7 @@ impl InputQueue {
             high: HIGH,
             full: false,
             end: End::Open,
+            terminal: terminal.then_some(false),
             discarded: false,
             waiting: Vec::new(),
         }))
@@ -73,11 +80,7 @@ impl InputQueue {
     pub(super) fn push(&self, bytes: Bytes) -> Result<(), StdinError> {
         let mut state = self.lock();
         state.check_open()?;
-        if !bytes.is_empty() {
-            state.queued += bytes.len();
-            state.full |= state.queued > state.high;
-            state.buffers.push_back(bytes);
-        }
+        state.queue(bytes);
         Ok(())
     }
 
@@ -96,6 +99,11 @@ impl InputQueue {
     pub(super) fn end(&self) -> Result<(), StdinError> {
         let mut state = self.lock();
         state.check_open()?;
+        match state.terminal {
+            None => {}
+            Some(false) => state.queue(Bytes::from_static(END_OF_INPUT)),
+            Some(true) => state.queue([END_OF_INPUT, END_OF_INPUT].concat().into()),
+        }
         state.end = End::Eof;
         Ok(())
     }
@@ -165,6 +173,14 @@ impl InputQueue {
 }
 
 impl State {
+    fn queue(&mut self, bytes: Bytes) {
+        let Some(last) = bytes.last() else { return };
+        self.terminal = self.terminal.map(|_| !b"\n\r\x04".contains(last));
+        self.queued += bytes.len();
+        self.full |= self.queued > self.high;
+        self.buffers.push_back(bytes);
+    }
+
     fn check_open(&self) -> Result<(), StdinError> {
         match self.end {
             End::Open => Ok(()),
@@ -199,7 +215,7 @@ mod tests {
 
     #[test]
     fn writers_wait_from_the_high_mark_down_to_the_low_one() {
-        let queue = InputQueue::new();
+        let queue = InputQueue::new(false);
         queue.set_marks(10, 20).unwrap();
         queue.push(Bytes::from(vec![0; 20])).unwrap();
         assert!(ready(&queue));
@@ -218,8 +234,21 @@ mod tests {
     }
 
     #[test]
+    fn a_terminal_s_input_ends_with_a_character_and_twice_after_a_line_that_was_begun() {
+        for (typed, last) in [("", "\x04"), ("line\n", "\x04"), ("lin", "\x04\x04")] {
+            let queue = InputQueue::new(true);
+            queue.push(Bytes::from(typed)).unwrap();
+            queue.end().unwrap();
+            queue.written(typed.len());
+            assert_eq!(queue.step(), Step::Write(Bytes::from(last)));
+            queue.written(last.len());
+            assert_eq!(queue.step(), Step::Close);
+        }
+    }
+
+    #[test]
     fn marks_that_make_no_sense_are_refused() {
-        let queue = InputQueue::new();
+        let queue = InputQueue::new(false);
         for (low, high) in [(2, 1), (0, 0)] {
             let refused = queue.set_marks(low, high);
             assert!(matches!(refused, Err(StdinError::Marks { .. })));
@@ -228,7 +257,7 @@ mod tests {
 
     #[test]
     fn a_reader_that_goes_away_is_an_error_to_everyone_who_writes() {
-        let queue = InputQueue::new();
+        let queue = InputQueue::new(false);
         queue.push(Bytes::from(vec![0; HIGH + 1])).unwrap();
         assert!(!ready(&queue));
         queue.close(Some(libc::EPIPE));

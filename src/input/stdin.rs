@@ -111,7 +111,9 @@ impl ChildStdin {
         Ok(())
     }
 
-    /// Ends the input after what is queued: the child then reads end of file.
+    /// Ends the input after what is queued: the child then reads end of file. On a terminal that is
+    /// the character 4 (Ctrl-D), twice after a line that was begun; a child that has switched off
+    /// the terminal's line editing reads it as it is.
     ///
     /// # Errors
     ///
@@ -122,7 +124,8 @@ impl ChildStdin {
         Ok(())
     }
 
-    /// Ends the input at once and forgets what is queued.
+    /// Ends the input at once and forgets what is queued. A terminal stays open:
+    /// [`Child::hang_up`](crate::Child::hang_up) closes it.
     pub fn abort(&self) {
         self.queue.abort();
         self.tell();

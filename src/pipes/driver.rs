@@ -1,12 +1,6 @@
 //! `PipeDriver`: what a back-end that reads pipes has to provide.
 
-use std::{
-    collections::VecDeque,
-    fmt, io,
-    os::fd::BorrowedFd,
-    sync::Arc,
-    thread::Thread,
-};
+use std::{collections::VecDeque, fmt, io, os::fd::BorrowedFd, sync::Arc, thread::Thread};
 
 use bytes::Bytes;
 

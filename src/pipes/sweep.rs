@@ -229,8 +229,7 @@ impl PipeDriver for Sweep {
             tracing::error!(%error, "a pipe cannot be made non-blocking");
         }
         let now = Instant::now();
-        let token =
-            self.slots.insert(Swept { key, end, pause: SHORTEST, due: now, paused: false });
+        let token = self.slots.insert(Swept { key, end, pause: SHORTEST, due: now, paused: false });
         self.order.push(token);
         token
     }

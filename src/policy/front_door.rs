@@ -15,6 +15,7 @@ use super::{Shutdown, host::Host};
 use crate::{
     ChildId, PolicyStopped, ShareOutput, SharedOutput, SignalError, Spawn, SpawnPipeline,
     Subscribe, SubscriptionId, Unsubscribe,
+    pipes::{Medium, PipeEnd},
     read_loop::{LoopCommand, LoopLink},
     spawn::{Job, PipelineTicket, SpawnTicket},
     sys,
@@ -87,10 +88,13 @@ impl Handler<Unsubscribe> for Policy {
 impl Handler<ShareOutput> for Policy {
     type Result = io::Result<SharedOutput>;
 
-    fn handle(&mut self, ShareOutput: ShareOutput, _: &mut Self::Context) -> Self::Result {
-        let (reader, writer) = sys::pipe::pair()?;
+    fn handle(&mut self, kind: ShareOutput, _: &mut Self::Context) -> Self::Result {
+        let (medium, (descriptor, writer)) = match kind {
+            ShareOutput::Plain => (Medium::Pipe, sys::pipe::pair()?),
+            ShareOutput::Attributed => (Medium::Attributed, sys::credentials::pair()?),
+        };
         let context = ChildId::fresh();
-        self.link.push(LoopCommand::Share(context, reader));
+        self.link.push(LoopCommand::Share(context, PipeEnd { medium, descriptor }));
         Ok(SharedOutput::new(context, writer))
     }
 }

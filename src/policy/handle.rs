@@ -65,7 +65,21 @@ impl PolicyHandle {
     ///
     /// Where no pipe can be made (`EMFILE`), or the policy has stopped.
     pub async fn shared_output(&self) -> io::Result<SharedOutput> {
-        let sent = self.policy.send(ShareOutput).await;
+        self.share(ShareOutput::Plain).await
+    }
+
+    /// A socket into the merged log that several children write to, and whose chunks tell which
+    /// process wrote them.
+    ///
+    /// # Errors
+    ///
+    /// As [`shared_output`](PolicyHandle::shared_output).
+    pub async fn attributed_output(&self) -> io::Result<SharedOutput> {
+        self.share(ShareOutput::Attributed).await
+    }
+
+    async fn share(&self, kind: ShareOutput) -> io::Result<SharedOutput> {
+        let sent = self.policy.send(kind).await;
         sent.unwrap_or_else(|_| Err(io::Error::other(self.reason())))
     }
 

@@ -210,7 +210,9 @@ async fn build(
         Ok(threads) => threads,
         Err(error) => {
             read_loop.finish(&link, PolicyStopped::Shutdown).await;
-            spiller.map(Spiller::join);
+            if let Some(spiller) = spiller {
+                spiller.join();
+            }
             return Err(StartError::Threads(error));
         }
     };

@@ -97,7 +97,9 @@ impl Running {
             }
         }
         self.read_loop.finish(&self.link, reason.clone()).await;
-        self.spiller.map(Spiller::join);
+        if let Some(spiller) = self.spiller {
+            spiller.join();
+        }
         reason
     }
 

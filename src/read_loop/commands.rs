@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
 use crate::{
-    ChildId, Part, PolicyStopped, SubscriptionId,
+    ChildId, Part, PolicyStopped, SubscriptionId, TerminalError,
     child::{ChildCell, CollectedOutput},
     log::{ChildExited, LogShare, Stream},
     pipes::PipeEnd,
@@ -29,6 +29,8 @@ pub(crate) enum LoopCommand {
     Input(ChildId),
     /// Read a child's stream, or read it no more.
     Reading { child: ChildId, stream: Stream, paused: bool },
+    /// Do this to the terminal of a child.
+    Terminal(ChildId, TerminalAction, oneshot::Sender<Result<(), TerminalError>>),
     /// Add a subscription.
     Subscribe(SubscriptionId, Subscribe),
     /// Remove a subscription.
@@ -60,7 +62,7 @@ impl LoopCommand {
             LoopCommand::Subscribe(_, Subscribe { interest: Interest::Lifecycle(to), .. }) => {
                 to.do_send(Lifecycle::Stopped(reason.clone()));
             }
-            // A collector's reply is dropped with it, which tells the one who waits.
+            // A reply is dropped with its command, which tells the one who waits.
             LoopCommand::Collect(..)
             | LoopCommand::Subscribe(..)
             | LoopCommand::Unsubscribe(_)
@@ -68,6 +70,7 @@ impl LoopCommand {
             | LoopCommand::Input(_)
             | LoopCommand::Share(..)
             | LoopCommand::Reading { .. }
+            | LoopCommand::Terminal(..)
             | LoopCommand::Credit
             | LoopCommand::Room
             | LoopCommand::SpillFailed(_)
@@ -75,6 +78,13 @@ impl LoopCommand {
             | LoopCommand::Finish(_) => {}
         }
     }
+}
+
+/// What is done to a terminal.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum TerminalAction {
+    Resize { rows: u16, columns: u16 },
+    HangUp,
 }
 
 /// A child that the read loop is to read: its pipes, and who hears of its end.

@@ -212,6 +212,10 @@ impl Core {
             LoopCommand::Share(context, pipe) => self.share(context, pipe),
             LoopCommand::Input(child) => self.feed(child),
             LoopCommand::Reading { child, stream, paused } => self.reading(child, stream, paused),
+            LoopCommand::Terminal(child, action, reply) => {
+                // Who has asked may have gone.
+                let _ = reply.send(self.terminal(child, action));
+            }
             LoopCommand::Subscribe(id, subscribe) => {
                 let child = subscribe.child.clone();
                 let entry = child.as_ref().and_then(|cell| self.children.get_mut(&cell.id));
@@ -317,7 +321,13 @@ impl Core {
         }
     }
 
-    fn chunk(&mut self, child: ChildId, stream: Stream, writer: Option<i32>, bytes: Bytes) {
+    pub(super) fn chunk(
+        &mut self,
+        child: ChildId,
+        stream: Stream,
+        writer: Option<i32>,
+        bytes: Bytes,
+    ) {
         let Some(entry) = self.children.get(&child) else { return };
         let after_exit = matches!(entry.state.phase(), Phase::Exited | Phase::Closed);
         let chunk = Chunk { stream, bytes, after_exit, writer };
@@ -332,9 +342,14 @@ impl Core {
         }
     }
 
-    fn ended(&mut self, child: ChildId, stream: Stream) {
+    pub(super) fn ended(&mut self, child: ChildId, stream: Stream) {
         let Some(entry) = self.children.get_mut(&child) else { return };
+        let open = entry.outputs.len();
         entry.outputs.retain(|(of, _)| *of != stream);
+        if entry.outputs.len() == open {
+            // It was hung up before.
+            return;
+        }
         let outcome = entry.state.on(Event::PipeEnded);
         if outcome.closed {
             self.closed(child);
@@ -385,7 +400,7 @@ impl Core {
     }
 
     /// Takes what the child's pipes hold now.
-    fn drain_all(&mut self, child: ChildId) {
+    pub(super) fn drain_all(&mut self, child: ChildId) {
         let streams = self.children.get(&child).map(|entry| entry.streams());
         for stream in streams.unwrap_or_default() {
             for (writer, bytes) in self.rest(child, PipeKind::Output(stream)) {

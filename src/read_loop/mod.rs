@@ -10,7 +10,8 @@ mod input;
 mod link;
 mod publish;
 mod state_manager;
+mod terminal;
 
-pub(crate) use commands::{LoopCommand, Registration};
+pub(crate) use commands::{LoopCommand, Registration, TerminalAction};
 pub(crate) use link::LoopLink;
 pub(crate) use state_manager::{Run, StateManager};

@@ -25,10 +25,16 @@ use crate::{SpawnStep, sys::pidfd};
 /// Starts the process, and opens its pidfd.
 pub(super) fn launch(image: &Image<'_>, ends: &ChildEnds) -> Result<Launched, Failure> {
     let descriptors = |error| (SpawnStep::ReserveDescriptors, error);
+    // Both would need a fork, and code of ours between that and the exec.
+    let refused = |what| {
+        let error = format!("{what} needs clone3, which is refused here");
+        io::Error::new(io::ErrorKind::Unsupported, error)
+    };
     if !ends.extra.is_empty() {
-        // It would need a fork, and code of ours between that and the exec.
-        let error = "extra descriptors need clone3, which is refused here";
-        return Err(descriptors(io::Error::new(io::ErrorKind::Unsupported, error)));
+        return Err(descriptors(refused("an extra descriptor")));
+    }
+    if image.command.terminal.is_some() {
+        return Err((SpawnStep::OpenTerminal, refused("a terminal")));
     }
     // Holds a place in the descriptor table for the pidfd, which can be had only afterwards.
     let reserved = io::pipe().map_err(descriptors)?;

@@ -6,7 +6,7 @@ use std::{
     os::unix::ffi::OsStrExt,
 };
 
-use crate::{Command, command::EnvChange};
+use crate::{Command, ProcessGroup, command::EnvChange};
 
 /// Refuses what the kernel could never run.
 pub(super) fn check(command: &Command) -> io::Result<()> {
@@ -29,6 +29,9 @@ pub(super) fn check(command: &Command) -> io::Result<()> {
     if let Some(dir) = &command.current_dir {
         whole(dir.as_os_str(), "the working directory's name")?;
     }
+    if command.terminal.is_some() && matches!(command.group, ProcessGroup::Join(_)) {
+        return Err(invalid("a child on a terminal leads a process group of its own"));
+    }
     if command.share.is_some_and(|share| share.bytes == 0) {
         return Err(invalid("the share of the log is 0 bytes"));
     }
@@ -50,6 +53,6 @@ fn whole(text: &OsStr, what: &str) -> io::Result<()> {
     Ok(())
 }
 
-fn invalid(message: &str) -> io::Error {
+pub(super) fn invalid(message: &str) -> io::Error {
     io::Error::new(ErrorKind::InvalidInput, message)
 }

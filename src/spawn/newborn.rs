@@ -18,8 +18,8 @@ use super::{
     pipes::{self, InnerEnds, ParentEnds},
 };
 use crate::{
-    Child, ChildExited, ChildId, Command, ErrorOutput, ExitHandler, Output, ProcessGroup,
-    Registering, SpawnError, SpawnStep, WatchError, WatchedExit,
+    Child, ChildExited, ChildId, Command, ErrorOutput, ExitHandler, Output, Registering,
+    SpawnError, SpawnStep, WatchError, WatchedExit,
     child::ChildCell,
     input::InputQueue,
     read_loop::{LoopCommand, Registration},
@@ -78,7 +78,7 @@ impl Spawner {
         let Launched { pid, pidfd } = launcher.launch(command, child_ends).map_err(fail)?;
         let watched = pidfd.map(|pidfd| self.watch(pidfd)).transpose();
         let pidfd = watched.map_err(|error| fail((SpawnStep::Watch, error)))?;
-        let leads_group = command.group == ProcessGroup::Own;
+        let leads_group = command.leads_group();
         Ok(Newborn { pid, pidfd, leads_group, ends, started, registering })
     }
 
@@ -92,7 +92,8 @@ impl Spawner {
         let Newborn { pid, pidfd, leads_group, ends, started, registering } = newborn;
         let program: Arc<str> = command.program.to_string_lossy().into();
         let span = tracing::info_span!("child", %id, pid, %program);
-        let input = ends.stdin.is_some().then(InputQueue::new);
+        let on_terminal = command.terminal.is_some();
+        let input = ends.stdin.is_some().then(|| InputQueue::new(on_terminal));
         let cell = ChildCell::new(*id, pid, program, input);
         let released_to: Option<Recipient<Released>> =
             leads_group.then(|| self.watcher.clone().recipient());

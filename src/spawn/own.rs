@@ -61,6 +61,7 @@ impl Own {
         let variables = variables.map(|(key, value)| [key.as_bytes(), &b"="[..], value.as_bytes()]);
         let mut birth = Birth {
             group: image.group(),
+            terminal: command.terminal.is_some(),
             directory: directory.as_deref(),
             descriptors: descriptors(self.null.as_fd(), ends),
             programs: &programs,
@@ -102,6 +103,7 @@ fn not_created(errno: Errno) -> SpawnStep {
 fn spawn_step(step: BirthStep) -> SpawnStep {
     match step {
         BirthStep::JoinGroup => SpawnStep::JoinGroup,
+        BirthStep::TakeTerminal => SpawnStep::OpenTerminal,
         BirthStep::EnterDirectory => SpawnStep::EnterDirectory,
         BirthStep::PlaceDescriptors => SpawnStep::ReserveDescriptors,
         BirthStep::Execute => SpawnStep::Execute,

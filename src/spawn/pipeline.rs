@@ -4,7 +4,7 @@
 //! that fails to start undoes the others here, and neither the log nor a subscriber hears of them.
 
 use super::{
-    check::check,
+    check::{check, invalid},
     launch::Launcher,
     messages::Link,
     newborn::{Newborn, failed},
@@ -21,7 +21,11 @@ impl Spawner {
         links: Vec<Link>,
     ) -> Result<Vec<Child>, SpawnError> {
         for Link { command, .. } in &links {
-            check(command).map_err(|error| failed(command, SpawnStep::CheckCommand, error))?;
+            let checked = check(command).and_then(|()| match command.terminal {
+                None => Ok(()),
+                Some(_) => Err(invalid("a child on a terminal cannot be in a pipeline")),
+            });
+            checked.map_err(|error| failed(command, SpawnStep::CheckCommand, error))?;
         }
         let newborns = self.bear_all(launcher, &links)?;
         let born = links.iter().zip(newborns);

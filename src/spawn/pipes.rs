@@ -6,15 +6,20 @@ use std::{
     sync::Arc,
 };
 
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
-use crate::{Command, ErrorOutput, Output, SpawnStep, Stdin, Stream, command::Extra, sys};
+use crate::{
+    Command, ErrorOutput, Output, SpawnStep, Stdin, Stream, Terminal,
+    command::Extra,
+    pipes::{Medium, PipeEnd},
+    sys,
+};
 
 /// The parent's ends of a child's pipes.
 #[derive(Debug)]
 pub(super) struct ParentEnds {
-    pub(super) stdin: Option<OwnedFd>,
-    pub(super) outputs: SmallVec<[(Stream, OwnedFd); 2]>,
+    pub(super) stdin: Option<PipeEnd>,
+    pub(super) outputs: SmallVec<[(Stream, PipeEnd); 2]>,
     /// The status pipe, both ends: the write end goes to the waiter.
     pub(super) status: OwnedFd,
     pub(super) status_writer: OwnedFd,
@@ -51,12 +56,42 @@ pub(super) fn reserve(
     command: &Command,
     inner: InnerEnds,
 ) -> Result<(ParentEnds, ChildEnds), (SpawnStep, io::Error)> {
+    let reserve = |error| (SpawnStep::ReserveDescriptors, error);
+    if let Some(terminal) = &command.terminal {
+        let standard = on_terminal(terminal).map_err(|error| (SpawnStep::OpenTerminal, error))?;
+        return with_extra(command, standard).map_err(reserve);
+    }
     let stdin = match inner.stdin {
         Some(end) => Ok((None, ChildEnd::Own(end))),
         None => stdin(&command.stdin),
     };
     let stdin = stdin.map_err(|error| (SpawnStep::PrepareStdin, error))?;
-    outputs(command, stdin, inner.stdout).map_err(|error| (SpawnStep::ReserveDescriptors, error))
+    let standard = outputs(command, stdin, inner.stdout).map_err(reserve)?;
+    with_extra(command, standard).map_err(reserve)
+}
+
+/// The ends of the standard streams.
+struct Standard {
+    /// The parent's, where it writes.
+    writer: Option<PipeEnd>,
+    outputs: SmallVec<[(Stream, PipeEnd); 2]>,
+    stdin: ChildEnd,
+    stdout: ChildEnd,
+    stderr: ChildEnd,
+}
+
+/// One terminal is all three of them.
+fn on_terminal(terminal: &Terminal) -> io::Result<Standard> {
+    let Terminal { rows, columns, echo } = *terminal;
+    let (controller, terminal) = sys::terminal::open(rows, columns, echo)?;
+    let end = |descriptor| PipeEnd { medium: Medium::Terminal, descriptor };
+    Ok(Standard {
+        writer: Some(end(controller.try_clone()?)),
+        outputs: smallvec![(Stream::Stdout, end(controller))],
+        stdin: ChildEnd::Own(terminal.try_clone()?),
+        stdout: ChildEnd::Own(terminal.try_clone()?),
+        stderr: ChildEnd::Own(terminal),
+    })
 }
 
 /// The input's ends: `(parent's, child's)`; the parent has one where it writes.
@@ -78,32 +113,37 @@ fn outputs(
     command: &Command,
     (writer, stdin): (Option<OwnedFd>, ChildEnd),
     inner_stdout: Option<OwnedFd>,
-) -> io::Result<(ParentEnds, ChildEnds)> {
-    let (stdout, child_stdout) = match inner_stdout {
+) -> io::Result<Standard> {
+    let (reader, stdout) = match inner_stdout {
         Some(end) => (None, ChildEnd::Own(end)),
         None => output(&command.stdout)?,
     };
-    let (stderr, child_stderr) = match &command.stderr {
+    let (error_reader, stderr) = match &command.stderr {
         ErrorOutput::To(place) => output(place)?,
-        ErrorOutput::WithStdout => (None, same(&child_stdout)?),
+        ErrorOutput::WithStdout => (None, same(&stdout)?),
     };
-    let (status, status_writer) = sys::pipe::pair()?;
     let mut outputs = SmallVec::new();
-    outputs.extend(stdout.map(|pipe| (Stream::Stdout, pipe)));
-    outputs.extend(stderr.map(|pipe| (Stream::Stderr, pipe)));
+    outputs.extend(reader.map(|pipe| (Stream::Stdout, pipe.into())));
+    outputs.extend(error_reader.map(|pipe| (Stream::Stderr, pipe.into())));
+    Ok(Standard { writer: writer.map(PipeEnd::from), outputs, stdin, stdout, stderr })
+}
+
+fn with_extra(command: &Command, standard: Standard) -> io::Result<(ParentEnds, ChildEnds)> {
+    let Standard { writer, mut outputs, stdin, stdout, stderr } = standard;
+    let (status, status_writer) = sys::pipe::pair()?;
     let mut extra = Vec::with_capacity(command.extra.len());
     for (number, kind) in &command.extra {
         let child = match kind {
             Extra::Given(descriptor) => Arc::clone(descriptor),
             Extra::Log => {
                 let (reader, writer) = sys::pipe::pair()?;
-                outputs.push((Stream::Extra(*number), reader));
+                outputs.push((Stream::Extra(*number), reader.into()));
                 Arc::new(writer)
             }
         };
         extra.push((*number, child));
     }
-    let child = ChildEnds { stdin, stdout: child_stdout, stderr: child_stderr, extra };
+    let child = ChildEnds { stdin, stdout, stderr, extra };
     Ok((ParentEnds { stdin: writer, outputs, status, status_writer }, child))
 }
 

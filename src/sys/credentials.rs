@@ -28,17 +28,13 @@ pub(crate) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
 
 /// Receives what one process wrote, without waiting, and the process; `None` where that is in
 /// another PID namespace. Nothing at all at the end.
-pub(crate) fn receive(
-    socket: impl AsFd,
-    into: &mut [u8],
-) -> Result<(usize, Option<i32>), Errno> {
+pub(crate) fn receive(socket: impl AsFd, into: &mut [u8]) -> Result<(usize, Option<i32>), Errno> {
     // Room for the credentials and nothing else: descriptors that somebody sends along are closed
     // by the kernel.
     let mut control = cmsg_space!(UnixCredentials);
     let mut into = [IoSliceMut::new(into)];
     let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
-    let message =
-        recvmsg::<()>(socket.as_fd().as_raw_fd(), &mut into, Some(&mut control), flags)?;
+    let message = recvmsg::<()>(socket.as_fd().as_raw_fd(), &mut into, Some(&mut control), flags)?;
     // Truncated messages are an error to nix, and those are what somebody sent along.
     let writer = message.cmsgs().ok().and_then(|mut messages| {
         messages.find_map(|message| match message {

@@ -22,6 +22,7 @@ pub(crate) enum BirthStep {
     JoinGroup,
     EnterDirectory,
     PlaceDescriptors,
+    TakeTerminal,
     Execute,
 }
 
@@ -30,6 +31,9 @@ pub(crate) enum BirthStep {
 pub(crate) struct Birth<'a> {
     /// The process group to join; 0 for one of its own.
     pub(crate) group: Option<i32>,
+    /// Standard input is a terminal, and is to control a session of the child's own: that is a new
+    /// group, too.
+    pub(crate) terminal: bool,
     pub(crate) directory: Option<&'a CStr>,
     /// The descriptors, and the numbers that the child shall know them by.
     pub(crate) descriptors: Vec<(BorrowedFd<'a>, RawFd)>,
@@ -215,7 +219,11 @@ unsafe extern "C" fn child(shared: *mut c_void) -> ! {
 unsafe fn prepare_and_execute(birth: &mut Birth<'_>) -> BirthStep {
     // SAFETY: system calls on descriptors, strings and numbers that live in `birth`.
     unsafe {
-        if birth.group.is_some_and(|group| libc::setpgid(0, group) != 0) {
+        if birth.terminal {
+            if libc::setsid() < 0 {
+                return BirthStep::JoinGroup;
+            }
+        } else if birth.group.is_some_and(|group| libc::setpgid(0, group) != 0) {
             return BirthStep::JoinGroup;
         }
         if birth.directory.is_some_and(|directory| libc::chdir(directory.as_ptr()) != 0) {
@@ -223,6 +231,9 @@ unsafe fn prepare_and_execute(birth: &mut Birth<'_>) -> BirthStep {
         }
         if !place(&mut birth.descriptors) {
             return BirthStep::PlaceDescriptors;
+        }
+        if birth.terminal && libc::ioctl(0, libc::TIOCSCTTY, 0) != 0 {
+            return BirthStep::TakeTerminal;
         }
         libc::signal(libc::SIGPIPE, libc::SIG_DFL);
         let mut none = std::mem::zeroed();

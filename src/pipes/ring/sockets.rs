@@ -116,12 +116,7 @@ impl Sockets {
     }
 
     /// A peek has come back: receives what is there.
-    pub(super) fn complete(
-        &mut self,
-        token: PipeToken,
-        result: i32,
-        found: &mut VecDeque<Found>,
-    ) {
+    pub(super) fn complete(&mut self, token: PipeToken, result: i32, found: &mut VecDeque<Found>) {
         let token = inner(token);
         let Some(socket) = self.slots.get_mut(token) else { return };
         socket.in_flight = false;

@@ -1,10 +1,6 @@
 //! `Writers`: the pipes that the ring writes to, one operation at a time for each.
 
-use std::{
-    collections::VecDeque,
-    io,
-    os::fd::AsRawFd,
-};
+use std::{collections::VecDeque, io, os::fd::AsRawFd};
 
 use bytes::Bytes;
 use io_uring::{IoUring, opcode, types};

@@ -1,0 +1,38 @@
+//! What is done to the terminals of children.
+
+use super::{TerminalAction, core::Core};
+use crate::{
+    ChildId, Stream, TerminalError,
+    pipes::{Medium, PipeKind},
+    sys,
+};
+
+impl Core {
+    /// Resizes or hangs up the terminal of a child.
+    pub(super) fn terminal(
+        &mut self,
+        child: ChildId,
+        action: TerminalAction,
+    ) -> Result<(), TerminalError> {
+        let entry = self.children.get(&child).ok_or(TerminalError::Closed(child))?;
+        let token =
+            entry.pipe(PipeKind::Output(Stream::Stdout)).ok_or(TerminalError::Closed(child))?;
+        let Some((Medium::Terminal, controller)) = self.driver.pipe(token) else {
+            return Err(TerminalError::None(child));
+        };
+        match action {
+            TerminalAction::Resize { rows, columns } => {
+                sys::terminal::resize(controller, rows, columns)
+                    .map_err(|source| TerminalError::Refused { child, source })
+            }
+            TerminalAction::HangUp => {
+                // What it holds would go with it.
+                self.drain_all(child);
+                self.driver.remove(token);
+                self.end_input(child, Some(libc::EIO));
+                self.ended(child, Stream::Stdout);
+                Ok(())
+            }
+        }
+    }
+}
