@@ -1,10 +1,10 @@
 //! `PipeDriver`: what a back-end that reads pipes has to provide.
 
-use std::{collections::VecDeque, fmt, io, os::fd::BorrowedFd, sync::Arc, thread::Thread};
+use std::{collections::VecDeque, fmt, io, sync::Arc, thread::Thread};
 
 use bytes::Bytes;
 
-use super::{Medium, PipeEnd};
+use super::PipeEnd;
 use crate::{ChildId, Stream};
 
 /// What a pipe is to its child.
@@ -45,8 +45,8 @@ pub(crate) struct Found {
 pub(crate) enum Observed {
     /// Bytes, in the pipe's order.
     Bytes(Bytes),
-    /// Bytes of an attributed context, and the process that wrote them.
-    Attributed(Option<i32>, Bytes),
+    /// Bytes, and the process that wrote them where the context tells.
+    From(Option<i32>, Bytes),
     /// The end: nobody holds the other side any more. The driver has let go of the pipe.
     End,
     /// The pipe cannot be read, or not be written. The driver has let go of it.
@@ -80,7 +80,7 @@ pub(crate) trait PipeDriver: fmt::Debug {
     fn remove_writer(&mut self, token: PipeToken);
 
     /// The read end, while the driver reads it.
-    fn pipe(&self, token: PipeToken) -> Option<(Medium, BorrowedFd<'_>)>;
+    fn pipe(&self, token: PipeToken) -> Option<&PipeEnd>;
 
     /// Looks at this pipe in the next turn, however quiet it was.
     fn nudge(&mut self, token: PipeToken);

@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use nix::errno::Errno;
 
 use super::Observed;
+use crate::sys;
 
 /// What a context goes through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,7 +14,8 @@ pub(crate) enum Medium {
     Pipe,
     /// A socket that tells who wrote.
     Attributed,
-    /// A terminal, whose own end is an error of the system's (`EIO`).
+    /// A terminal, whose own end is an error of the system's (`EIO`), and whose descriptor never
+    /// waits.
     Terminal,
 }
 
@@ -33,6 +35,18 @@ impl Medium {
 pub(crate) struct PipeEnd {
     pub(crate) medium: Medium,
     pub(crate) descriptor: OwnedFd,
+}
+
+impl PipeEnd {
+    /// Reads without waiting, and tells who wrote it where that is known.
+    pub(crate) fn read_now(&self, into: &mut [u8]) -> Result<(usize, Option<i32>), Errno> {
+        match self.medium {
+            Medium::Attributed => sys::credentials::receive(&self.descriptor, into),
+            Medium::Pipe | Medium::Terminal => {
+                nix::unistd::read(&self.descriptor, into).map(|len| (len, None))
+            }
+        }
+    }
 }
 
 impl From<OwnedFd> for PipeEnd {

@@ -4,7 +4,7 @@
 //! when [`PipeDriver::turn`] returns, every byte that has left a pipe is in `found`, so that the
 //! loop may read a pipe itself (at an exit) without overtaking the driver.
 
-mod attributed;
+mod direct;
 mod driver;
 mod end;
 #[cfg(target_os = "linux")]

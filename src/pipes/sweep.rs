@@ -5,9 +5,7 @@
 
 use std::{
     collections::VecDeque,
-    io,
-    os::fd::{AsFd, BorrowedFd},
-    thread,
+    io, thread,
     time::{Duration, Instant},
 };
 
@@ -16,7 +14,7 @@ use nix::errno::Errno;
 
 use super::{
     Found, LoopWaker, Medium, Observed, PipeDriver, PipeEnd, PipeKey, PipeKind, PipeToken,
-    attributed::Receiver, driver::Slots,
+    direct::Direct, driver::Slots,
 };
 use crate::{
     ChildId,
@@ -62,7 +60,7 @@ pub(super) struct Sweep {
     writers: Slots<Written>,
     writing: Vec<PipeToken>,
     gather: Gather<PipeKey>,
-    receiver: Receiver,
+    direct: Direct,
     /// Where the next sweep starts, so that nobody is always the last one to get room.
     first: usize,
     thread: thread::Thread,
@@ -98,7 +96,7 @@ impl Sweep {
             writers: Slots::default(),
             writing: Vec::new(),
             gather: Gather::new(),
-            receiver: Receiver::default(),
+            direct: Direct::default(),
             first: 0,
             thread: thread::current(),
             started: Instant::now(),
@@ -124,14 +122,14 @@ impl Sweep {
                 continue;
             }
             let want = if output { room.min(SLAB_LEN as u64) as usize } else { SLAB_LEN };
-            if swept.end.medium == Medium::Attributed {
-                self.receiver.room = room;
-                match self.receiver.receive(swept.key, &swept.end.descriptor, found) {
+            if swept.end.medium != Medium::Pipe {
+                self.direct.room = room;
+                match self.direct.read(swept.key, &swept.end, found) {
                     Some(what) => ended.push((token, what)),
-                    None if self.receiver.room < room => (swept.pause, busy) = (SHORTEST, true),
+                    None if self.direct.room < room => (swept.pause, busy) = (SHORTEST, true),
                     None => next = next.min(swept.was_quiet(self.started, now)),
                 }
-                room = self.receiver.room;
+                room = self.direct.room;
                 continue;
             }
             let mut slab = self.gather.slab();
@@ -147,7 +145,7 @@ impl Sweep {
                 }
                 Err(Errno::EINTR) => busy = true,
                 Err(Errno::EAGAIN) => next = next.min(swept.was_quiet(self.started, now)),
-                Err(error) => ended.push((token, swept.end.medium.failed(error))),
+                Err(error) => ended.push((token, Observed::Failed(error.into()))),
             }
         }
         self.gather.flush(&mut bytes_to(found));
@@ -206,11 +204,11 @@ impl Sweep {
                     writer.pause = (writer.pause * 2).min(LONGEST);
                     return true;
                 }
-                Err(error) => Observed::Failed(error.into()),
+                Err(error) => writer.end.medium.failed(error),
             };
             (writer.bytes, writer.pause) = (None, SHORTEST);
             found.push_back(Found { key: writer.key, what });
-            if matches!(found.back(), Some(Found { what: Observed::Failed(_), .. })) {
+            if !matches!(found.back(), Some(Found { what: Observed::Written(_), .. })) {
                 writers.remove(token);
             }
             false
@@ -271,9 +269,8 @@ impl PipeDriver for Sweep {
         self.writers.remove(token);
     }
 
-    fn pipe(&self, token: PipeToken) -> Option<(Medium, BorrowedFd<'_>)> {
-        let end = &self.slots.get(token)?.end;
-        Some((end.medium, end.descriptor.as_fd()))
+    fn pipe(&self, token: PipeToken) -> Option<&PipeEnd> {
+        Some(&self.slots.get(token)?.end)
     }
 
     fn nudge(&mut self, token: PipeToken) {

@@ -298,7 +298,7 @@ impl Core {
             (PipeKind::Output(stream), Observed::Bytes(bytes)) => {
                 self.chunk(key.child, stream, None, bytes);
             }
-            (PipeKind::Output(stream), Observed::Attributed(writer, bytes)) => {
+            (PipeKind::Output(stream), Observed::From(writer, bytes)) => {
                 self.chunk(key.child, stream, writer, bytes);
             }
             (PipeKind::Output(stream), Observed::End) => self.ended(key.child, stream),
@@ -312,7 +312,7 @@ impl Core {
             },
             (PipeKind::Input, what) => self.fed(key.child, what),
             (PipeKind::Output(_) | PipeKind::Status, Observed::Written(_))
-            | (PipeKind::Status, Observed::Attributed(..)) => {}
+            | (PipeKind::Status, Observed::From(..)) => {}
             (PipeKind::Status, Observed::End | Observed::Failed(_)) => {
                 if let Some(entry) = self.children.get_mut(&key.child) {
                     entry.status = None;
@@ -414,8 +414,8 @@ impl Core {
         let mut chunks = Vec::new();
         let token = self.children.get(&child).and_then(|entry| entry.pipe(kind));
         let mut keep = |writer, bytes| chunks.push((writer, bytes));
-        if let Some((medium, pipe)) = token.and_then(|token| self.driver.pipe(token))
-            && let Err(error) = drain(medium, pipe, &mut self.gather, &mut keep)
+        if let Some(end) = token.and_then(|token| self.driver.pipe(token))
+            && let Err(error) = drain(end, &mut self.gather, &mut keep)
         {
             tracing::error!(%child, ?kind, %error, "a pipe cannot be drained");
         }

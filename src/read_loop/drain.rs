@@ -1,14 +1,14 @@
 //! The drain at an exit: exactly what a context holds at that moment, and not a byte of what a
 //! descendant writes afterwards.
 
-use std::{io, os::fd::BorrowedFd};
+use std::io;
 
 use bytes::Bytes;
 use nix::errno::Errno;
 
 use crate::{
     log::{Gather, SLAB_LEN},
-    pipes::Medium,
+    pipes::{Medium, PipeEnd},
     sys,
 };
 
@@ -20,24 +20,18 @@ const TERMINAL_HOLDS: usize = 1024 * 1024;
 /// The child has ended, so everything that it wrote is there already; the wait for the end of file,
 /// which a descendant can put off for ever, is never needed.
 pub(super) fn drain(
-    medium: Medium,
-    end: BorrowedFd<'_>,
+    end: &PipeEnd,
     gather: &mut Gather<Option<i32>>,
     each: &mut impl FnMut(Option<i32>, Bytes),
 ) -> io::Result<()> {
-    let mut left = match medium {
-        Medium::Pipe | Medium::Attributed => sys::pipe::readable(end)?,
+    let mut left = match end.medium {
+        Medium::Pipe | Medium::Attributed => sys::pipe::readable(&end.descriptor)?,
         Medium::Terminal => TERMINAL_HOLDS,
     };
     while left > 0 {
         let mut slab = gather.slab();
         let memory = &mut slab.memory()[..left.min(SLAB_LEN)];
-        let read = match medium {
-            Medium::Pipe => nix::unistd::read(end, memory).map(|len| (len, None)),
-            Medium::Attributed => sys::credentials::receive(end, memory),
-            Medium::Terminal => sys::terminal::read_now(end, memory).map(|len| (len, None)),
-        };
-        match read {
+        match end.read_now(memory) {
             Ok((0, _)) => break,
             Ok((len, writer)) => {
                 left -= len;
@@ -46,7 +40,7 @@ pub(super) fn drain(
             Err(Errno::EINTR) => {}
             Err(Errno::EAGAIN) => break,
             // Nobody has the child's side open.
-            Err(Errno::EIO) if medium == Medium::Terminal => break,
+            Err(Errno::EIO) if end.medium == Medium::Terminal => break,
             Err(error) => {
                 gather.flush(each);
                 return Err(error.into());

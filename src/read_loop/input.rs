@@ -38,7 +38,7 @@ impl Core {
                 entry.input = None;
                 self.end_input(child, Some(libc::EIO));
             }
-            Observed::Bytes(_) | Observed::Attributed(..) => {}
+            Observed::Bytes(_) | Observed::From(..) => {}
         }
     }
 

@@ -17,12 +17,13 @@ impl Core {
         let entry = self.children.get(&child).ok_or(TerminalError::Closed(child))?;
         let token =
             entry.pipe(PipeKind::Output(Stream::Stdout)).ok_or(TerminalError::Closed(child))?;
-        let Some((Medium::Terminal, controller)) = self.driver.pipe(token) else {
+        let end = self.driver.pipe(token).ok_or(TerminalError::Closed(child))?;
+        if end.medium != Medium::Terminal {
             return Err(TerminalError::None(child));
-        };
+        }
         match action {
             TerminalAction::Resize { rows, columns } => {
-                sys::terminal::resize(controller, rows, columns)
+                sys::terminal::resize(&end.descriptor, rows, columns)
                     .map_err(|source| TerminalError::Refused { child, source })
             }
             TerminalAction::HangUp => {

@@ -3,22 +3,19 @@
 use std::{
     collections::VecDeque,
     io,
-    os::fd::{AsFd, AsRawFd, BorrowedFd},
+    os::fd::{AsFd, AsRawFd},
     sync::Arc,
 };
 
 use bytes::Bytes;
 use io_uring::{IoUring, cqueue, opcode, types};
-use nix::{
-    errno::Errno,
-    sys::eventfd::{EfdFlags, EventFd},
-};
+use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use super::{
     buffers::{BufferRing, CopyGroup},
     enter::{self, Wait},
     slot::{Event, Mode, Next, Reading},
-    sockets::{Sockets, is_socket},
+    watched::{Watched, is_watched},
     writers::{WRITER, Writers},
 };
 use crate::{
@@ -41,8 +38,8 @@ const HOT_BUFFERS: u16 = 16;
 /// A one-shot read of at most this much would have fitted a cold buffer.
 const SHORT: usize = COLD_BUFFERS.1;
 
-/// All attributed contexts together take at most this much in a turn.
-const SOCKETS_ROOM: u64 = 4 * SLAB_LEN as u64;
+/// All watched contexts together take at most this much in a turn.
+const WATCHED_ROOM: u64 = 4 * SLAB_LEN as u64;
 
 /// A turn that found this many reads makes the next one wait for several.
 const BUSY: usize = 4;
@@ -115,7 +112,7 @@ pub(in crate::pipes) struct Ring {
     wake_armed: bool,
     slots: Slots<Pipe>,
     writers: Writers,
-    sockets: Sockets,
+    watched: Watched,
     /// Pipes that wait for a multishot read or a record's read.
     asking: VecDeque<PipeToken>,
     /// Hot pipes in the order in which they get their next read.
@@ -161,7 +158,7 @@ impl Ring {
             wake_armed: false,
             slots: Slots::default(),
             writers: Writers::default(),
-            sockets: Sockets::default(),
+            watched: Watched::default(),
             asking: VecDeque::new(),
             queue: VecDeque::new(),
             gather: Gather::new(),
@@ -192,7 +189,7 @@ impl Ring {
 
     /// Before entering: buffers, the wake-up, and the operations that pipes wait for.
     fn prepare(&mut self, room: u64) -> io::Result<()> {
-        self.sockets.submit(&mut self.ring.0, room.min(SOCKETS_ROOM))?;
+        self.watched.submit(&mut self.ring.0, room.min(WATCHED_ROOM))?;
         let room = usize::try_from(room).unwrap_or(usize::MAX);
         // Half for each kind: neither can take the place that a pipe of the other waits for.
         self.hot.provide((room / 2).saturating_sub(self.hot.provided()), &self.gather);
@@ -249,8 +246,8 @@ impl Ring {
             data if data & WRITER != 0 => {
                 found.extend(self.writers.complete(token(data & !WRITER), entry.result()));
             }
-            data if is_socket(token(data)) => {
-                self.sockets.complete(token(data), entry.result(), found);
+            data if is_watched(token(data)) => {
+                self.watched.complete(token(data), entry.result(), found);
             }
             data => return self.complete_read(token(data), entry, found),
         }
@@ -318,8 +315,8 @@ impl Ring {
                 libc::ENOBUFS | libc::ECANCELED | libc::EINTR | libc::EAGAIN => Event::Over,
                 errno => {
                     self.gather.flush(&mut emit);
-                    let what = pipe.end.medium.failed(Errno::from_raw(errno));
-                    found.push_back(Found { key, what });
+                    let error = io::Error::from_raw_os_error(errno);
+                    found.push_back(Found { key, what: Observed::Failed(error) });
                     return self.follow(token, Next::Close);
                 }
             },
@@ -347,8 +344,8 @@ fn one_shot(fd: types::Fd, len: usize, group: u16) -> io_uring::squeue::Entry {
 
 impl PipeDriver for Ring {
     fn add(&mut self, key: PipeKey, end: PipeEnd) -> PipeToken {
-        if end.medium == Medium::Attributed {
-            return self.sockets.add(key, end.descriptor);
+        if end.medium != Medium::Pipe {
+            return self.watched.add(key, end);
         }
         let reading = match key.kind {
             PipeKind::Output(_) => Reading::output(),
@@ -360,8 +357,8 @@ impl PipeDriver for Ring {
     }
 
     fn remove(&mut self, token: PipeToken) {
-        let left = if is_socket(token) {
-            self.sockets.remove(token, &mut self.ring.0)
+        let left = if is_watched(token) {
+            self.watched.remove(token, &mut self.ring.0)
         } else {
             let Some(pipe) = self.slots.get_mut(token) else { return };
             let next = pipe.reading.leave();
@@ -373,8 +370,8 @@ impl PipeDriver for Ring {
     }
 
     fn pause(&mut self, token: PipeToken) {
-        if is_socket(token) {
-            return self.sockets.pause(token);
+        if is_watched(token) {
+            return self.watched.pause(token);
         }
         let Some(pipe) = self.slots.get_mut(token) else { return };
         let next = pipe.reading.pause();
@@ -384,8 +381,8 @@ impl PipeDriver for Ring {
     }
 
     fn resume(&mut self, token: PipeToken) {
-        if is_socket(token) {
-            return self.sockets.resume(token);
+        if is_watched(token) {
+            return self.watched.resume(token);
         }
         let Some(pipe) = self.slots.get_mut(token) else { return };
         let next = pipe.reading.resume();
@@ -406,12 +403,11 @@ impl PipeDriver for Ring {
         self.writers.remove(token);
     }
 
-    fn pipe(&self, token: PipeToken) -> Option<(Medium, BorrowedFd<'_>)> {
-        if is_socket(token) {
-            return Some((Medium::Attributed, self.sockets.socket(token)?));
+    fn pipe(&self, token: PipeToken) -> Option<&PipeEnd> {
+        if is_watched(token) {
+            return self.watched.end(token);
         }
-        let end = &self.slots.get(token)?.end;
-        Some((end.medium, end.descriptor.as_fd()))
+        Some(&self.slots.get(token)?.end)
     }
 
     fn nudge(&mut self, _token: PipeToken) {}

@@ -8,7 +8,7 @@ mod driver;
 mod enter;
 mod self_test;
 mod slot;
-mod sockets;
+mod watched;
 mod writers;
 
 pub(super) use driver::Ring;

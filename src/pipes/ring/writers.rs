@@ -4,15 +4,14 @@ use std::{collections::VecDeque, io, os::fd::AsRawFd};
 
 use bytes::Bytes;
 use io_uring::{IoUring, opcode, types};
+use nix::errno::Errno;
 
 use super::{
     driver::{cancel, user_data},
     enter,
+    watched::writable,
 };
-use crate::{
-    pipes::{Found, Medium, Observed, PipeEnd, PipeKey, PipeToken, driver::Slots},
-    sys,
-};
+use crate::pipes::{Found, Medium, Observed, PipeEnd, PipeKey, PipeToken, driver::Slots};
 
 /// Marks the completions of writes.
 pub(super) const WRITER: u64 = 1 << 62;
@@ -76,14 +75,15 @@ impl Writers {
         }
         let Some(bytes) = writer.next.take() else { return Ok(()) };
         let bytes = writer.in_flight.insert(bytes);
-        let len = match writer.end.medium {
-            // The ring waits until a terminal has some room, and then writes like anyone: more than
-            // the room would hold the loop up.
-            Medium::Terminal => 1,
-            Medium::Pipe | Medium::Attributed => u32::try_from(bytes.len()).unwrap_or(u32::MAX),
-        };
+        let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         let fd = types::Fd(writer.end.descriptor.as_raw_fd());
-        let entry = opcode::Write::new(fd, bytes.as_ptr(), len).offset(u64::MAX).build();
+        let entry = match writer.end.medium {
+            // It has no write that waits in a ring.
+            Medium::Terminal => writable(fd),
+            Medium::Pipe | Medium::Attributed => {
+                opcode::Write::new(fd, bytes.as_ptr(), len).offset(u64::MAX).build()
+            }
+        };
         // SAFETY: bytes and pipe stay in `slots`, untouched, until the operation's completion, and
         // the driver drops its writers after the ring.
         unsafe { enter::push(ring, &entry.user_data(name)) }
@@ -98,21 +98,24 @@ impl Writers {
             return None;
         }
         let key = writer.key;
+        let result = match (writer.end.medium, &bytes) {
+            (Medium::Terminal, Some(bytes)) if result >= 0 => {
+                let written = nix::unistd::write(&writer.end.descriptor, bytes);
+                written.map_or_else(|error| -(error as i32), |len| len as i32)
+            }
+            _ => result,
+        };
         let again = [libc::EINTR, libc::EAGAIN, libc::ECANCELED].contains(&-result);
         let what = match (usize::try_from(result), bytes) {
-            (Ok(len), Some(bytes)) if writer.end.medium == Medium::Terminal && len > 0 => {
-                // What it has room for beyond that; where it has none, the ring waits again.
-                let more = sys::terminal::write_now(&writer.end.descriptor, &bytes[len..]);
-                Observed::Written(len + more.unwrap_or(0))
-            }
             (Ok(len), _) => Observed::Written(len),
             (Err(_), Some(bytes)) if again => {
                 self.write(token, bytes);
                 return None;
             }
             (Err(_), _) => {
+                let medium = writer.end.medium;
                 self.slots.remove(token);
-                Observed::Failed(io::Error::from_raw_os_error(-result))
+                medium.failed(Errno::from_raw(-result))
             }
         };
         Some(Found { key, what })

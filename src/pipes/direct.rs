@@ -1,48 +1,46 @@
-//! `Receiver`: takes what an attributed context holds, each chunk with its writer.
+//! `Direct`: reads what a context holds with calls of its own: an attributed one, each chunk with
+//! its writer, and a terminal.
 
-use std::{collections::VecDeque, os::fd::AsFd};
+use std::collections::VecDeque;
 
 use bytes::Bytes;
 use nix::errno::Errno;
 
-use super::{Found, Observed, PipeKey};
-use crate::{
-    log::{Gather, SLAB_LEN},
-    sys,
-};
+use super::{Found, Observed, PipeEnd, PipeKey};
+use crate::log::{Gather, SLAB_LEN};
 
-/// So many receives of one context in one turn: the others want theirs.
-const RECEIVES: usize = 16;
+/// So many reads of one context in one turn: the others want theirs.
+const READS: usize = 16;
 
-/// What receives share.
+/// What the reads share.
 #[derive(Debug, Default)]
-pub(super) struct Receiver {
+pub(super) struct Direct {
     /// How many bytes this turn may still take.
     pub(super) room: u64,
     gather: Gather<Option<i32>>,
 }
 
-impl Receiver {
-    /// Receives what is there, within the turn's room. Gives the end, or what failed.
-    pub(super) fn receive(
+impl Direct {
+    /// Reads what is there, within the turn's room. Gives the end, or what failed.
+    pub(super) fn read(
         &mut self,
         key: PipeKey,
-        socket: impl AsFd,
+        end: &PipeEnd,
         found: &mut VecDeque<Found>,
     ) -> Option<Observed> {
         let mut emit = |writer, bytes: Bytes| {
-            found.push_back(Found { key, what: Observed::Attributed(writer, bytes) });
+            found.push_back(Found { key, what: Observed::From(writer, bytes) });
         };
-        let mut end = None;
-        for _ in 0..RECEIVES {
+        let mut over = None;
+        for _ in 0..READS {
             if self.room == 0 {
                 break;
             }
             let mut slab = self.gather.slab();
             let want = self.room.min(SLAB_LEN as u64) as usize;
-            match sys::credentials::receive(&socket, &mut slab.memory()[..want]) {
+            match end.read_now(&mut slab.memory()[..want]) {
                 Ok((0, _)) => {
-                    end = Some(Observed::End);
+                    over = Some(Observed::End);
                     break;
                 }
                 Ok((len, writer)) => {
@@ -52,12 +50,12 @@ impl Receiver {
                 Err(Errno::EINTR) => {}
                 Err(Errno::EAGAIN) => break,
                 Err(error) => {
-                    end = Some(Observed::Failed(error.into()));
+                    over = Some(end.medium.failed(error));
                     break;
                 }
             }
         }
         self.gather.flush(&mut emit);
-        end
+        over
     }
 }

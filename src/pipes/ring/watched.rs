@@ -1,0 +1,159 @@
+//! `Watched`: contexts that the ring only waits for, and that are then read directly: attributed
+//! ones, since only a receive tells who wrote, and terminals, which have no read that waits in a
+//! ring. A socket is waited for by a peek at one byte, a terminal by the ring's own poll operation.
+
+use std::{collections::VecDeque, io, os::fd::AsRawFd};
+
+use io_uring::{IoUring, opcode, squeue, types};
+use nix::errno::Errno;
+
+use super::{
+    driver::{cancel, user_data},
+    enter,
+};
+use crate::pipes::{
+    Found, Medium, Observed, PipeEnd, PipeKey, PipeToken, direct::Direct, driver::Slots,
+};
+
+/// Marks the tokens of watched contexts, in the driver's table and in its completions.
+pub(super) const WATCHED: u32 = 1 << 31;
+
+#[derive(Debug)]
+struct Context {
+    key: PipeKey,
+    end: PipeEnd,
+    /// Where a peek lands.
+    peeked: Box<u8>,
+    in_flight: bool,
+    paused: bool,
+    leaving: bool,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Watched {
+    slots: Slots<Context>,
+    /// Those that are to be waited for again.
+    asking: VecDeque<PipeToken>,
+    direct: Direct,
+}
+
+fn outer(token: PipeToken) -> PipeToken {
+    PipeToken { slot: token.slot | WATCHED, ..token }
+}
+
+fn inner(token: PipeToken) -> PipeToken {
+    PipeToken { slot: token.slot & !WATCHED, ..token }
+}
+
+pub(super) fn is_watched(token: PipeToken) -> bool {
+    token.slot & WATCHED != 0
+}
+
+/// Completes when there is something to read, or nobody any more who could write it.
+fn readable(fd: types::Fd) -> squeue::Entry {
+    opcode::PollAdd::new(fd, libc::POLLIN as u32).build()
+}
+
+/// Completes when there is room to write, or nobody any more who could read it.
+pub(super) fn writable(fd: types::Fd) -> squeue::Entry {
+    opcode::PollAdd::new(fd, libc::POLLOUT as u32).build()
+}
+
+impl Watched {
+    pub(super) fn add(&mut self, key: PipeKey, end: PipeEnd) -> PipeToken {
+        let token = self.slots.insert(Context {
+            key,
+            end,
+            peeked: Box::default(),
+            in_flight: false,
+            paused: false,
+            leaving: false,
+        });
+        self.asking.push_back(token);
+        outer(token)
+    }
+
+    pub(super) fn end(&self, token: PipeToken) -> Option<&PipeEnd> {
+        Some(&self.slots.get(inner(token))?.end)
+    }
+
+    /// Closes it, now or when its operation has come back.
+    pub(super) fn remove(&mut self, token: PipeToken, ring: &mut IoUring) -> io::Result<()> {
+        let Some(context) = self.slots.get_mut(inner(token)) else { return Ok(()) };
+        if !context.in_flight {
+            self.slots.remove(inner(token));
+            return Ok(());
+        }
+        context.leaving = true;
+        cancel(ring, user_data(token))
+    }
+
+    /// What is in flight takes nothing, so it can stay.
+    pub(super) fn pause(&mut self, token: PipeToken) {
+        if let Some(context) = self.slots.get_mut(inner(token)) {
+            context.paused = true;
+        }
+    }
+
+    pub(super) fn resume(&mut self, token: PipeToken) {
+        if let Some(context) = self.slots.get_mut(inner(token))
+            && std::mem::take(&mut context.paused)
+            && !context.in_flight
+        {
+            self.asking.push_back(inner(token));
+        }
+    }
+
+    /// Submits the operations that are due, where there is room for what they find.
+    pub(super) fn submit(&mut self, ring: &mut IoUring, room: u64) -> io::Result<()> {
+        self.direct.room = room;
+        let due = if room == 0 { 0 } else { self.asking.len() };
+        for _ in 0..due {
+            let Some(token) = self.asking.pop_front() else { break };
+            let Some(context) = self.slots.get_mut(token) else { continue };
+            if context.in_flight || context.paused {
+                continue;
+            }
+            context.in_flight = true;
+            let fd = types::Fd(context.end.descriptor.as_raw_fd());
+            let wait = match context.end.medium {
+                Medium::Terminal => readable(fd),
+                Medium::Attributed | Medium::Pipe => {
+                    let byte = &raw mut *context.peeked;
+                    opcode::Recv::new(fd, byte, 1).flags(libc::MSG_PEEK).build()
+                }
+            };
+            // SAFETY: the descriptor and the byte in its box stay in `slots` until the operation's
+            // completion, and the driver drops them after the ring.
+            unsafe { enter::push(ring, &wait.user_data(user_data(outer(token))))? };
+        }
+        Ok(())
+    }
+
+    /// An operation has come back: reads what is there.
+    pub(super) fn complete(&mut self, token: PipeToken, result: i32, found: &mut VecDeque<Found>) {
+        let token = inner(token);
+        let Some(context) = self.slots.get_mut(token) else { return };
+        context.in_flight = false;
+        if context.leaving {
+            self.slots.remove(token);
+            return;
+        }
+        if context.paused {
+            return;
+        }
+        let again = [libc::EINTR, libc::EAGAIN, libc::ECANCELED].contains(&-result);
+        let end = if result < 0 && !again {
+            Some(Observed::Failed(Errno::from_raw(-result).into()))
+        } else {
+            self.direct.read(context.key, &context.end, found)
+        };
+        match end {
+            None => self.asking.push_back(token),
+            Some(what) => {
+                found.push_back(Found { key: context.key, what });
+                self.slots.remove(token);
+            }
+        }
+    }
+}
