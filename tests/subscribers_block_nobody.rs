@@ -7,8 +7,7 @@ use std::collections::HashSet;
 
 use actix::{Actor, ActorContext, Arbiter, Context, Handler};
 use actix_process::{
-    ChildExited, Command, Fact, Lifecycle, OutputBatch, Overflow, Policy, Spawn, Start, StartError,
-    Subscribe,
+    ChildExited, Command, Lifecycle, OutputBatch, Policy, Spawn, Start, Subscribe,
 };
 use support::{recorder, run_with_policy};
 
