@@ -53,6 +53,18 @@ fn ours_as_lines(lines: usize) {
     });
 }
 
+fn ours_lent(lines: usize) {
+    let mut cutters: HashMap<_, Lines> = HashMap::new();
+    ours(lines, move |child, chunk| {
+        let mut seen = 0;
+        cutters.entry((child, chunk.stream)).or_default().visit(&chunk.bytes, |line, _| {
+            black_box((child, line));
+            seen += 1;
+        });
+        seen
+    });
+}
+
 fn raw_loop(lines: usize) {
     let mut total = 0;
     raw::poll_loop(&format!("lines {lines}"), CHILDREN, |_, chunk| total += newlines(chunk));
@@ -121,7 +133,8 @@ fn main() {
         Way::new("poll loop, counting", raw_loop),
         Way::new("poll loop, as lines", raw_as_lines),
         Way::new("ours, counting", ours_counting),
-        Way::new("ours, as lines", ours_as_lines),
+        Way::new("ours, lines lent", ours_lent),
+        Way::new("ours, lines shared", ours_as_lines),
     ];
     // Round by round, so that whatever else the machine does hits all alike.
     for _ in 0..rounds {

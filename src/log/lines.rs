@@ -1,6 +1,8 @@
 //! `Lines`: cuts one stream's chunks into whole lines.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
+
+use super::newlines::each_newline;
 
 /// How a line ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +39,7 @@ pub struct Line {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Lines {
-    partial: BytesMut,
+    partial: Vec<u8>,
     longest: usize,
     trim_carriage_return: bool,
 }
@@ -45,8 +47,15 @@ pub struct Lines {
 impl Default for Lines {
     /// Lines of any length up to 1 MiB, with what stands before the `\n` as it is.
     fn default() -> Self {
-        Lines { partial: BytesMut::new(), longest: 1024 * 1024, trim_carriage_return: false }
+        Lines { partial: Vec::new(), longest: 1024 * 1024, trim_carriage_return: false }
     }
+}
+
+/// Where the bytes of a line are.
+#[derive(Clone, Copy)]
+enum Place {
+    Chunk,
+    Partial,
 }
 
 impl Lines {
@@ -68,35 +77,53 @@ impl Lines {
 
     /// Takes the next chunk and gives each line that it completes to `each`.
     pub fn push(&mut self, chunk: &Bytes, mut each: impl FnMut(Line)) {
+        self.cut(chunk, |line, place, end| {
+            let bytes = match place {
+                Place::Chunk => chunk.slice_ref(line),
+                Place::Partial => Bytes::copy_from_slice(line),
+            };
+            each(Line { bytes, end });
+        });
+    }
+
+    /// The same for who keeps no line: it is lent, which costs less than to share it.
+    #[inline]
+    pub fn visit(&mut self, chunk: &[u8], mut each: impl FnMut(&[u8], LineEnd)) {
+        self.cut(chunk, |line, _, end| each(line, end));
+    }
+
+    #[inline]
+    fn cut(&mut self, chunk: &[u8], mut each: impl FnMut(&[u8], Place, LineEnd)) {
         let mut start = 0;
-        for end in memchr::memchr_iter(b'\n', chunk) {
-            self.complete(chunk.slice(start..end), &mut each);
+        each_newline(chunk, |end| {
+            let line = &chunk[start..end];
             start = end + 1;
-        }
+            if self.partial.is_empty() && line.len() <= self.longest {
+                each(self.trimmed(line), Place::Chunk, LineEnd::Newline);
+            } else {
+                self.keep(line, &mut each);
+                each(self.trimmed(&self.partial), Place::Partial, LineEnd::Newline);
+                self.partial.clear();
+            }
+        });
         self.keep(&chunk[start..], &mut each);
     }
 
-    /// Ends the line in hand with these bytes.
-    fn complete(&mut self, rest: Bytes, each: &mut impl FnMut(Line)) {
-        let mut bytes = if self.partial.is_empty() && rest.len() <= self.longest {
-            rest
-        } else {
-            self.keep(&rest, each);
-            self.partial.split().freeze()
-        };
-        if self.trim_carriage_return && bytes.ends_with(b"\r") {
-            bytes.truncate(bytes.len() - 1);
+    fn trimmed<'a>(&self, line: &'a [u8]) -> &'a [u8] {
+        match line.strip_suffix(b"\r") {
+            Some(trimmed) if self.trim_carriage_return => trimmed,
+            _ => line,
         }
-        each(Line { bytes, end: LineEnd::Newline });
     }
 
     /// Adds to the line in hand, and gives away the parts that make it too long.
-    fn keep(&mut self, mut bytes: &[u8], each: &mut impl FnMut(Line)) {
+    fn keep(&mut self, mut bytes: &[u8], each: &mut impl FnMut(&[u8], Place, LineEnd)) {
         while self.partial.len() + bytes.len() > self.longest {
             let (fits, rest) = bytes.split_at(self.longest - self.partial.len());
             self.partial.extend_from_slice(fits);
             bytes = rest;
-            each(Line { bytes: self.partial.split().freeze(), end: LineEnd::Continues });
+            each(&self.partial, Place::Partial, LineEnd::Continues);
+            self.partial.clear();
         }
         self.partial.extend_from_slice(bytes);
     }
@@ -104,7 +131,7 @@ impl Lines {
     /// The unterminated rest, if there is one.
     #[must_use]
     pub fn finish(&mut self) -> Option<Line> {
-        let bytes = self.partial.split().freeze();
+        let bytes = Bytes::from(std::mem::take(&mut self.partial));
         (!bytes.is_empty()).then_some(Line { bytes, end: LineEnd::Unterminated })
     }
 }

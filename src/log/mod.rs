@@ -8,6 +8,7 @@ mod gap;
 mod gather;
 mod lines;
 mod merged;
+mod newlines;
 mod overflow;
 mod pieces;
 mod reader;
