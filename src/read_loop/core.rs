@@ -15,15 +15,14 @@ use std::{
 
 use super::{
     LoopCommand, LoopLink, Registration,
-    child_state::{ChildState, Event, Phase},
+    child_state::{ChildState, Phase},
     children::ChildEntry,
-    drain::drain,
     publish::{Notice, Publisher},
 };
 use crate::{
     ChildId, PolicyStopped, Seq, Stream, Turn,
     child::{ChildCell, CollectedOutput, Collector},
-    log::{Chunk, Entry, Exit, Fact, Gather, SLAB_LEN},
+    log::{Chunk, Entry, Fact, Gather, SLAB_LEN},
     pipes::{Found, Observed, PipeDriver, PipeEnd, PipeKey, PipeKind},
     supervise::{fault_point, message_of},
     waiting::ExitRecord,
@@ -32,29 +31,29 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 /// The place of the next entry: after the staged ones, which follow the log's.
-fn next_seq(staged: &[Entry], link: &LoopLink) -> Seq {
+pub(super) fn next_seq(staged: &[Entry], link: &LoopLink) -> Seq {
     staged.last().map_or_else(|| link.log().end(), |entry| entry.seq.next())
 }
 
 #[derive(Debug)]
 pub(super) struct Core {
-    link: Arc<LoopLink>,
+    pub(super) link: Arc<LoopLink>,
     pub(super) driver: Box<dyn PipeDriver>,
     /// Boxed: the table has up to twice as many places as children.
     pub(super) children: HashMap<ChildId, Box<ChildEntry>>,
-    publisher: Publisher,
+    pub(super) publisher: Publisher,
     commands: VecDeque<LoopCommand>,
     found: VecDeque<Found>,
     /// Exits whose output is still to be drained.
     records: VecDeque<ExitRecord>,
     /// Entries of this turn, not yet in the log.
-    staged: Vec<Entry>,
+    pub(super) staged: Vec<Entry>,
     turn: Turn,
-    gather: Gather<Option<i32>>,
+    pub(super) gather: Gather<Option<i32>>,
     /// The slowest lossless reader is a whole log behind.
     paused: bool,
     /// When a running child last closed the last of its pipes.
-    dying: Option<Instant>,
+    pub(super) dying: Option<Instant>,
 }
 
 /// With less room than this, some pipe waits for the slowest reader: a driver reads in slabs.
@@ -287,7 +286,7 @@ impl Core {
     }
 
     /// Gives a fact its place in the one order.
-    fn stage(&mut self, child: ChildId, fact: Fact) -> Seq {
+    pub(super) fn stage(&mut self, child: ChildId, fact: Fact) -> Seq {
         let seq = next_seq(&self.staged, &self.link);
         self.staged.push(Entry { seq, turn: self.turn, child, fact });
         seq
@@ -340,99 +339,6 @@ impl Core {
         for (collector, _) in &mut entry.collectors {
             collector.push(&chunk);
         }
-    }
-
-    pub(super) fn ended(&mut self, child: ChildId, stream: Stream) {
-        let Some(entry) = self.children.get_mut(&child) else { return };
-        let open = entry.outputs.len();
-        entry.outputs.retain(|(of, _)| *of != stream);
-        if entry.outputs.len() == open {
-            // It was hung up before.
-            return;
-        }
-        let outcome = entry.state.on(Event::PipeEnded);
-        if outcome.closed {
-            self.closed(child);
-        } else if entry.outputs.is_empty() {
-            self.dying = Some(Instant::now());
-        }
-    }
-
-    /// Drains what the child's pipes hold, and then states its exit.
-    fn exited(&mut self, record: ExitRecord) {
-        let child = record.child;
-        self.drain_all(child);
-        let shared = self.children.get_mut(&child).map(|entry| std::mem::take(&mut entry.shared));
-        shared.unwrap_or_default().into_iter().for_each(|context| self.drain_all(context));
-        let Some(entry) = self.children.get_mut(&child) else { return };
-        // A paused stream has nobody to hold back any more, and is to come to its end.
-        entry.paused.clear();
-        entry.follow_pauses(&mut *self.driver);
-        if let Some(token) = entry.status.take() {
-            self.driver.remove(token);
-        }
-        let outcome = entry.state.on(Event::ExitRecorded);
-        if !outcome.exited {
-            return;
-        }
-        let seq = next_seq(&self.staged, &self.link);
-        let exit = crate::ChildExited::from(Exit {
-            child,
-            pid: entry.cell.pid,
-            program: Arc::clone(&entry.cell.program),
-            status: record.status,
-            usage: record.usage,
-            wall_time: record.wall_time,
-            output_bytes: entry.output_bytes,
-            last_seq: entry.last_seq,
-            seq,
-        });
-        self.dying = None;
-        entry.last_seq = seq;
-        entry.span.in_scope(|| tracing::debug!(status = %exit.status, "exited"));
-        let (cell, audience) = (Arc::clone(&entry.cell), std::mem::take(&mut entry.exits));
-        let collectors = std::mem::take(&mut entry.collectors);
-        self.stage(child, Fact::Exited(exit.clone()));
-        self.publisher.notice(Notice::Exited { exit, cell, audience, collectors });
-        if outcome.closed {
-            self.closed(child);
-        }
-    }
-
-    /// Takes what the child's pipes hold now.
-    pub(super) fn drain_all(&mut self, child: ChildId) {
-        let streams = self.children.get(&child).map(|entry| entry.streams());
-        for stream in streams.unwrap_or_default() {
-            for (writer, bytes) in self.rest(child, PipeKind::Output(stream)) {
-                self.chunk(child, stream, writer, bytes);
-            }
-        }
-    }
-
-    /// What a pipe holds now.
-    fn rest(&mut self, child: ChildId, kind: PipeKind) -> Vec<(Option<i32>, Bytes)> {
-        let mut chunks = Vec::new();
-        let token = self.children.get(&child).and_then(|entry| entry.pipe(kind));
-        let mut keep = |writer, bytes| chunks.push((writer, bytes));
-        if let Some(end) = token.and_then(|token| self.driver.pipe(token))
-            && let Err(error) = drain(end, &mut self.gather, &mut keep)
-        {
-            tracing::error!(%child, ?kind, %error, "a pipe cannot be drained");
-        }
-        chunks
-    }
-
-    fn closed(&mut self, child: ChildId) {
-        let seq = self.stage(child, Fact::Closed);
-        self.end_input(child, Some(libc::EPIPE));
-        let entry = self.children.remove(&child);
-        if let Some(entry) = &entry {
-            // Closed once, so it is not set yet.
-            let _ = entry.cell.closed.set(seq);
-        }
-        let released_to = entry.and_then(|entry| entry.released_to);
-        self.publisher.notice(Notice::Fact(seq, child, Fact::Closed));
-        self.publisher.notice(Notice::Released(child, released_to));
     }
 
     /// Starts to collect a child's output, with what the log has of it.

@@ -1,7 +1,7 @@
 //! The system calls that the crate makes itself: thin, and safe from the outside.
 //!
 //! nix and rustix are used wherever they have the call; `unsafe` in this module is only for what
-//! they lack. What only Linux has is in files of its own: [`credentials`], [`pidfd`], [`stdin_file`] and [`vfork`].
+//! they lack. What only Linux has is in files of its own: [`credentials`], [`terminal`], [`pidfd`], [`stdin_file`] and [`vfork`].
 
 pub(crate) mod credentials;
 pub(crate) mod limits;
