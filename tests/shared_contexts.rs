@@ -43,7 +43,6 @@ fn two_children_write_at_once_and_no_byte_is_lost_or_torn() {
             let shared = policy.shared_output().await.unwrap();
             let mut children = Vec::new();
             for letter in ["a", "b"] {
-                // Each write of the shell's printf is one system call.
                 let line = format!(
                     "for i in 1 2 3 4 5 6 7 8; do printf '%{size}s' '' | tr ' ' {letter}; done"
                 );

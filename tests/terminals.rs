@@ -95,6 +95,59 @@ fn an_exit_follows_all_that_the_terminal_held() {
 }
 
 #[test]
+fn what_a_paused_terminal_holds_at_the_exit_comes_before_it() {
+    run_with_policy(async |policy| {
+        for round in 0..10 {
+            let child = on_terminal(policy, "read line; printf '%3000s' x; exit 4").await;
+            child.pause(Stream::Stdout);
+            child.stdin().unwrap().write("go on\n").unwrap();
+            let exit = within(child.wait()).await.unwrap();
+            // The echo of what was typed, and all that it wrote.
+            assert_eq!((exit.status.returncode(), exit.output_bytes), (4, 3007), "{round}");
+        }
+    });
+}
+
+#[test]
+fn a_child_that_lets_go_of_its_terminal_can_take_it_again() {
+    run_with_policy(async |policy| {
+        let line = "echo before; exec </dev/null >/dev/null 2>&1; sleep 0.1; echo after >/dev/tty; \
+                    head -c 100000 /dev/zero >/dev/tty; exit 7";
+        let output = within(on_terminal(policy, line).await.output()).await.unwrap();
+        assert_eq!(output.exit.status.returncode(), 7);
+        assert!(output.stdout.starts_with(b"before\r\nafter\r\n"));
+        assert_eq!(output.stdout.len(), 100_000 + 15);
+        // And it can be hung up meanwhile.
+        let line = "echo ready; exec </dev/null >/dev/null 2>&1; sleep 1000";
+        let child = on_terminal(policy, line).await;
+        child.wait_for_line("ready", SOON).await.unwrap();
+        child.hang_up().await.unwrap();
+        let exit = within(child.wait()).await.unwrap();
+        assert_eq!(exit.status.returncode(), -(UnixSignal::SIGHUP as i32));
+    });
+}
+
+#[test]
+fn what_nobody_reads_from_a_terminal_costs_no_cpu() {
+    run_with_policy(async |policy| {
+        let line = "stty raw -echo; echo ready; exec sleep 1000 </dev/null >/dev/null 2>&1";
+        let child = on_terminal(policy, line).await;
+        child.wait_for_line("ready", SOON).await.unwrap();
+        child.stdin().unwrap().write(vec![b'x'; 1_000_000]).unwrap();
+        let cpu = || {
+            let usage = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_SELF);
+            let usage = usage.unwrap();
+            let time = usage.user_time() + usage.system_time();
+            Duration::from_micros(nix::sys::time::TimeValLike::num_microseconds(&time) as u64)
+        };
+        let before = cpu();
+        assert!(tokio::time::timeout(Duration::from_secs(1), child.wait()).await.is_err());
+        let used = cpu() - before;
+        assert!(used < Duration::from_millis(300), "{used:?} in a second");
+    });
+}
+
+#[test]
 fn an_exit_does_not_wait_for_who_is_left_on_the_terminal() {
     run_with_policy(async |policy| {
         let child = on_terminal(policy, "trap '' HUP; sleep 1000 & echo away").await;

@@ -182,7 +182,12 @@ impl Command {
     /// process group. What it writes is [`Stream::Stdout`](crate::Stream::Stdout), with the
     /// terminal's line ends (`\r\n`); [`Child::stdin`](crate::Child::stdin) is the keyboard, whose
     /// end of input is the character 4 (Ctrl-D). [`Child::resize`](crate::Child::resize) changes the
-    /// size. With the child's own end the kernel hangs the terminal up for all who are left on it.
+    /// size. With the child's own end the kernel sends `SIGHUP` to the terminal's foreground group;
+    /// who is left on it can go on writing, and that is told as
+    /// [`after_exit`](crate::Chunk::after_exit).
+    ///
+    /// The kernel edits lines for a child that has not switched that off: of a line that is longer
+    /// than 4,095 bytes it keeps no more.
     ///
     /// Where it works: as [`descriptor`](Command::descriptor).
     pub fn terminal(mut self, terminal: Terminal) -> Self {

@@ -20,6 +20,9 @@ use crate::ChildId;
 /// long write can come in several chunks with others' between. What it costs: each chunk is a system
 /// call, and a program that opens `/dev/stdout` by its name cannot, since that is a socket.
 ///
+/// All children have the one open file: what one of them does to that, it does to all
+/// (`O_NONBLOCK`, and of a socket a `shutdown`).
+///
 /// [`Fact::Closed`](crate::Fact::Closed) of the context comes when every child has let go of it and
 /// the last copy of this handle is dropped.
 #[derive(Clone, Debug)]

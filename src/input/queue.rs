@@ -16,6 +16,9 @@ const HIGH: usize = 64 * 1024;
 /// What a terminal takes for the end of its input: Ctrl-D.
 const END_OF_INPUT: &[u8] = b"\x04";
 
+/// After these no line is begun: its end, the end of input, and Ctrl-C, U, Z and \, which erase it.
+const NO_LINE: &[u8] = b"\n\r\x04\x03\x15\x1a\x1c";
+
 /// Shared by the writers and the read loop; outlives every panic of either.
 #[derive(Debug)]
 pub(crate) struct InputQueue(Mutex<State>);
@@ -175,7 +178,7 @@ impl InputQueue {
 impl State {
     fn queue(&mut self, bytes: Bytes) {
         let Some(last) = bytes.last() else { return };
-        self.terminal = self.terminal.map(|_| !b"\n\r\x04".contains(last));
+        self.terminal = self.terminal.map(|_| !NO_LINE.contains(last));
         self.queued += bytes.len();
         self.full |= self.queued > self.high;
         self.buffers.push_back(bytes);

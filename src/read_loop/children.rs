@@ -1,6 +1,6 @@
 //! The read loop's table of children: their pipe contexts and their audience.
 
-use std::sync::Arc;
+use std::{os::fd::OwnedFd, sync::Arc};
 
 use actix::Recipient;
 use smallvec::SmallVec;
@@ -24,6 +24,8 @@ pub(super) struct ChildEntry {
     pub(super) outputs: SmallVec<[(Stream, PipeToken); 2]>,
     /// The shared contexts that it writes to.
     pub(super) shared: SmallVec<[ChildId; 1]>,
+    /// The child's side of its terminal, until its exit.
+    pub(super) terminal: Option<OwnedFd>,
     pub(super) status: Option<PipeToken>,
     pub(super) input: Option<PipeToken>,
     /// Those of them that the user has paused.
@@ -57,6 +59,7 @@ impl ChildEntry {
             state,
             outputs: SmallVec::new(),
             shared: SmallVec::new(),
+            terminal: None,
             status: None,
             input: None,
             paused: SmallVec::new(),

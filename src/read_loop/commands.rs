@@ -93,6 +93,9 @@ pub(crate) struct Registration {
     pub(crate) cell: Arc<ChildCell>,
     pub(crate) stdin: Option<PipeEnd>,
     pub(crate) outputs: SmallVec<[(Stream, PipeEnd); 2]>,
+    /// The child's side of its terminal: without one that holds it, a terminal ends as soon as
+    /// nobody has it open, which a child can change again (by `/dev/tty`).
+    pub(crate) terminal: Option<OwnedFd>,
     /// The shared contexts that it writes to.
     pub(crate) shared: SmallVec<[ChildId; 1]>,
     /// Its own part of the log.

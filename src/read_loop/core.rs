@@ -241,6 +241,7 @@ impl Core {
             cell,
             stdin,
             outputs,
+            terminal,
             shared,
             share,
             status,
@@ -260,7 +261,7 @@ impl Core {
         span.in_scope(|| tracing::debug!("spawned"));
         let state = ChildState::new(outputs.len());
         let mut entry = Box::new(ChildEntry::new(cell, state, seq, span));
-        (entry.shared, entry.released_to) = (shared, released_to);
+        (entry.shared, entry.terminal, entry.released_to) = (shared, terminal, released_to);
         if let Some(recipient) = exit_to {
             entry.exits.add(None, None, recipient);
         }

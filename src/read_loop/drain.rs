@@ -1,5 +1,5 @@
 //! The drain at an exit: exactly what a context holds at that moment, and not a byte of what a
-//! descendant writes afterwards.
+//! descendant writes afterwards (but for terminals, which do not tell).
 
 use std::io;
 
@@ -12,9 +12,10 @@ use crate::{
     sys,
 };
 
-/// A terminal does not say how much it holds. It is hung up when its child has ended, so that it is
-/// soon empty; should somebody write on, then this is enough of it.
-const TERMINAL_HOLDS: usize = 1024 * 1024;
+/// A terminal does not say how much it holds: at most 4 KiB in its line discipline, 8 KiB on their
+/// way to that, and one write's last part. Should a descendant write on meanwhile, some of that can
+/// be taken for the child's.
+const TERMINAL_HOLDS: usize = 32 * 1024;
 
 /// Reads what the context holds now and gives it to `each`, with its writer where that is known.
 /// The child has ended, so everything that it wrote is there already; the wait for the end of file,

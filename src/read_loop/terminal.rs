@@ -31,6 +31,7 @@ impl Core {
                 self.drain_all(child);
                 self.driver.remove(token);
                 self.end_input(child, Some(libc::EIO));
+                drop(self.children.get_mut(&child).and_then(|entry| entry.terminal.take()));
                 self.ended(child, Stream::Stdout);
                 Ok(())
             }

@@ -8,6 +8,9 @@ use std::{
 
 use crate::{Command, ProcessGroup, command::EnvChange};
 
+/// The kernel's own limit (`fs.nr_open`) cannot be set higher.
+const HIGHEST: i32 = 1 << 30;
+
 /// Refuses what the kernel could never run.
 pub(super) fn check(command: &Command) -> io::Result<()> {
     if command.program.is_empty() {
@@ -38,6 +41,9 @@ pub(super) fn check(command: &Command) -> io::Result<()> {
     for (place, (number, _)) in command.extra.iter().enumerate() {
         if *number < 3 {
             return Err(invalid("an extra descriptor's number is that of a standard stream"));
+        }
+        if *number > HIGHEST {
+            return Err(invalid("an extra descriptor's number is higher than any can be"));
         }
         if command.extra[..place].iter().any(|(other, _)| other == number) {
             return Err(invalid("two extra descriptors have the same number"));

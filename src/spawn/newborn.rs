@@ -102,6 +102,7 @@ impl Spawner {
             cell: Arc::clone(&cell),
             stdin: ends.stdin,
             outputs: ends.outputs,
+            terminal: ends.terminal,
             shared: shared_by(command),
             share: command.share,
             status: ends.status,

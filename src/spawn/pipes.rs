@@ -20,6 +20,8 @@ use crate::{
 pub(super) struct ParentEnds {
     pub(super) stdin: Option<PipeEnd>,
     pub(super) outputs: SmallVec<[(Stream, PipeEnd); 2]>,
+    /// The child's side of its terminal, held so that it does not end while the child lives.
+    pub(super) terminal: Option<OwnedFd>,
     /// The status pipe, both ends: the write end goes to the waiter.
     pub(super) status: OwnedFd,
     pub(super) status_writer: OwnedFd,
@@ -75,6 +77,7 @@ struct Standard {
     /// The parent's, where it writes.
     writer: Option<PipeEnd>,
     outputs: SmallVec<[(Stream, PipeEnd); 2]>,
+    terminal: Option<OwnedFd>,
     stdin: ChildEnd,
     stdout: ChildEnd,
     stderr: ChildEnd,
@@ -88,6 +91,7 @@ fn on_terminal(terminal: &Terminal) -> io::Result<Standard> {
     Ok(Standard {
         writer: Some(end(controller.try_clone()?)),
         outputs: smallvec![(Stream::Stdout, end(controller))],
+        terminal: Some(terminal.try_clone()?),
         stdin: ChildEnd::Own(terminal.try_clone()?),
         stdout: ChildEnd::Own(terminal.try_clone()?),
         stderr: ChildEnd::Own(terminal),
@@ -125,11 +129,12 @@ fn outputs(
     let mut outputs = SmallVec::new();
     outputs.extend(reader.map(|pipe| (Stream::Stdout, pipe.into())));
     outputs.extend(error_reader.map(|pipe| (Stream::Stderr, pipe.into())));
-    Ok(Standard { writer: writer.map(PipeEnd::from), outputs, stdin, stdout, stderr })
+    let writer = writer.map(PipeEnd::from);
+    Ok(Standard { writer, outputs, terminal: None, stdin, stdout, stderr })
 }
 
 fn with_extra(command: &Command, standard: Standard) -> io::Result<(ParentEnds, ChildEnds)> {
-    let Standard { writer, mut outputs, stdin, stdout, stderr } = standard;
+    let Standard { writer, mut outputs, terminal, stdin, stdout, stderr } = standard;
     let (status, status_writer) = sys::pipe::pair()?;
     let mut extra = Vec::with_capacity(command.extra.len());
     for (number, kind) in &command.extra {
@@ -144,7 +149,7 @@ fn with_extra(command: &Command, standard: Standard) -> io::Result<(ParentEnds, 
         extra.push((*number, child));
     }
     let child = ChildEnds { stdin, stdout, stderr, extra };
-    Ok((ParentEnds { stdin: writer, outputs, status, status_writer }, child))
+    Ok((ParentEnds { stdin: writer, outputs, terminal, status, status_writer }, child))
 }
 
 /// An output's ends: `(parent's, child's)`; the parent has one where it goes to the log.

@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, IoSliceMut},
+    mem::offset_of,
     os::fd::{AsFd, AsRawFd, OwnedFd},
 };
 
@@ -9,8 +10,8 @@ use nix::{
     cmsg_space,
     errno::Errno,
     sys::socket::{
-        AddressFamily, ControlMessageOwned, MsgFlags, Shutdown, SockFlag, SockType,
-        UnixCredentials, recvmsg, setsockopt, shutdown, socketpair, sockopt,
+        AddressFamily, MsgFlags, Shutdown, SockFlag, SockType, UnixCredentials, recvmsg,
+        setsockopt, shutdown, socketpair, sockopt,
     },
 };
 
@@ -21,9 +22,29 @@ pub(crate) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     let (receiver, writer) =
         socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::SOCK_CLOEXEC)?;
     setsockopt(&receiver, sockopt::PassCred, &true)?;
+    // An urgent byte stays in its place.
+    setsockopt(&receiver, sockopt::OobInline, &true)?;
+    // Closing what somebody sends along can take long (a socket that lingers), and whoever receives
+    // it has to. From Linux 6.16 on the sender is refused instead.
+    if let Err(error) = refuse_descriptors(&receiver) {
+        tracing::debug!(%error, "descriptors that children send along are received and closed");
+    }
     // Whoever reads from its standard output finds it at its end.
     shutdown(writer.as_raw_fd(), Shutdown::Read)?;
     Ok((receiver, writer))
+}
+
+/// The kernel's number; neither nix nor libc has it yet.
+const SO_PASSRIGHTS: i32 = 83;
+
+/// Has the kernel refuse descriptors that somebody wants to send along, from Linux 6.16 on.
+fn refuse_descriptors(receiver: &OwnedFd) -> nix::Result<i32> {
+    let no = 0_i32;
+    let (value, len) = ((&raw const no).cast(), size_of::<i32>() as u32);
+    // SAFETY: the descriptor is open, and the kernel reads `len` bytes from `value`.
+    Errno::result(unsafe {
+        libc::setsockopt(receiver.as_raw_fd(), libc::SOL_SOCKET, SO_PASSRIGHTS, value, len)
+    })
 }
 
 /// Receives what one process wrote, without waiting, and the process; `None` where that is in
@@ -34,20 +55,48 @@ pub(crate) fn receive(socket: impl AsFd, into: &mut [u8]) -> Result<(usize, Opti
     let mut control = cmsg_space!(UnixCredentials);
     let mut into = [IoSliceMut::new(into)];
     let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
-    let message = recvmsg::<()>(socket.as_fd().as_raw_fd(), &mut into, Some(&mut control), flags)?;
-    // Truncated messages are an error to nix, and those are what somebody sent along.
-    let writer = message.cmsgs().ok().and_then(|mut messages| {
-        messages.find_map(|message| match message {
-            ControlMessageOwned::ScmCredentials(writer) => Some(writer.pid()),
-            _ => None,
-        })
-    });
-    Ok((message.bytes, writer.filter(|pid| *pid > 0)))
+    let descriptor = socket.as_fd().as_raw_fd();
+    let len = recvmsg::<()>(descriptor, &mut into, Some(&mut control), flags)?.bytes;
+    Ok((len, writer(&control)))
+}
+
+/// The process that the control data name. Read by hand: nix gives nothing of data that were cut
+/// short, as they are where something was sent along.
+fn writer(control: &[u8]) -> Option<i32> {
+    let number = |place: usize| {
+        let bytes = control.get(place..place + size_of::<i32>())?;
+        Some(i32::from_ne_bytes(bytes.try_into().ok()?))
+    };
+    let level = number(offset_of!(libc::cmsghdr, cmsg_level))?;
+    let kind = number(offset_of!(libc::cmsghdr, cmsg_type))?;
+    if (level, kind) != (libc::SOL_SOCKET, libc::SCM_CREDENTIALS) {
+        return None;
+    }
+    number(size_of::<libc::cmsghdr>() + offset_of!(libc::ucred, pid)).filter(|pid| *pid > 0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What comes with a descriptor is told with its writer, or refused where the kernel can.
+    #[test]
+    fn descriptors_that_are_sent_along_are_not_received() {
+        use nix::sys::socket::{ControlMessage, sendmsg};
+        let (receiver, writer) = pair().unwrap();
+        let rights = [writer.as_raw_fd()];
+        let sent = sendmsg::<()>(
+            writer.as_raw_fd(),
+            &[io::IoSlice::new(b"abc")],
+            &[ControlMessage::ScmRights(&rights)],
+            MsgFlags::empty(),
+            None,
+        );
+        let mut bytes = [0; 8];
+        let own = std::process::id().cast_signed();
+        let expected = sent.map_or(Err(Errno::EAGAIN), |len| Ok((len, Some(own))));
+        assert_eq!(receive(&receiver, &mut bytes), expected);
+    }
 
     #[test]
     fn a_write_is_received_with_its_writer() {
@@ -57,6 +106,16 @@ mod tests {
         let own = std::process::id().cast_signed();
         assert_eq!(receive(&receiver, &mut bytes), Ok((3, Some(own))));
         assert_eq!(receive(&receiver, &mut bytes), Err(Errno::EAGAIN));
+        // An urgent byte has its place among the others.
+        for (byte, flags) in [(b"x", MsgFlags::MSG_OOB), (b"y", MsgFlags::empty())] {
+            nix::sys::socket::send(writer.as_raw_fd(), byte, flags).unwrap();
+        }
+        let mut taken = Vec::new();
+        while let Ok((len, pid)) = receive(&receiver, &mut bytes) {
+            assert_eq!(pid, Some(own));
+            taken.extend_from_slice(&bytes[..len]);
+        }
+        assert_eq!(taken, b"xy");
         drop(writer);
         assert_eq!(receive(&receiver, &mut bytes).unwrap().0, 0);
     }

@@ -20,7 +20,14 @@ pub(in crate::pipes) fn self_test() -> io::Result<()> {
     let mut ring = enter::build()?;
     let mut probe = Probe::new();
     ring.submitter().register_probe(&mut probe)?;
-    for code in [opcode::ReadMulti::CODE, opcode::Read::CODE, opcode::AsyncCancel::CODE] {
+    for code in [
+        opcode::ReadMulti::CODE,
+        opcode::Read::CODE,
+        opcode::Write::CODE,
+        opcode::Recv::CODE,
+        opcode::PollAdd::CODE,
+        opcode::AsyncCancel::CODE,
+    ] {
         if !probe.is_supported(code) {
             return Err(io::Error::other(format!(
                 "this kernel's io_uring has no operation {code}"

@@ -142,6 +142,7 @@ impl Watched {
         if context.paused {
             return;
         }
+        let no_room = self.direct.room == 0;
         let again = [libc::EINTR, libc::EAGAIN, libc::ECANCELED].contains(&-result);
         let end = if result < 0 && !again {
             Some(Observed::Failed(Errno::from_raw(-result).into()))
@@ -149,6 +150,8 @@ impl Watched {
             self.direct.read(context.key, &context.end, found)
         };
         match end {
+            // It was left nothing: it is the next one.
+            None if no_room => self.asking.push_front(token),
             None => self.asking.push_back(token),
             Some(what) => {
                 found.push_back(Found { key: context.key, what });

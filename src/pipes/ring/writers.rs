@@ -100,8 +100,12 @@ impl Writers {
         let key = writer.key;
         let result = match (writer.end.medium, &bytes) {
             (Medium::Terminal, Some(bytes)) if result >= 0 => {
-                let written = nix::unistd::write(&writer.end.descriptor, bytes);
-                written.map_or_else(|error| -(error as i32), |len| len as i32)
+                match nix::unistd::write(&writer.end.descriptor, bytes) {
+                    Ok(len) => len as i32,
+                    // Nobody will ever read it: the wait would be over at once, again and again.
+                    Err(Errno::EAGAIN) if result & i32::from(libc::POLLHUP) != 0 => -libc::EIO,
+                    Err(error) => -(error as i32),
+                }
             }
             _ => result,
         };
