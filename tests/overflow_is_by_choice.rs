@@ -113,6 +113,12 @@ async fn end(policy: PolicyHandle, arbiter: Arbiter) {
     arbiter.join().unwrap();
 }
 
+fn bytes_in_files(directory: &Path) -> u64 {
+    let own = fs::read_dir(directory).unwrap();
+    let files = own.flat_map(|own| fs::read_dir(own.unwrap().path()).unwrap());
+    files.map(|file| file.unwrap().metadata().unwrap().len()).sum()
+}
+
 fn files(directory: &Path) -> usize {
     fs::read_dir(directory).unwrap().count()
 }
@@ -135,6 +141,10 @@ async fn far_behind(overflow: Overflow) -> (u64, u64) {
     } else {
         // Nobody waits for the subscriber.
         within(child.wait()).await.unwrap();
+    }
+    if overflow == Overflow::Spill {
+        let in_files = bytes_in_files(directory.path());
+        assert!(in_files > written - written / 8, "{in_files} of {written} are in files");
     }
     slow.open();
     slow.until("all is accounted for", |counts| counts.of(child.id()) + counts.lost() >= written)
@@ -210,6 +220,25 @@ fn a_chatty_child_uses_up_its_own_share_only() {
             end(policy, arbiter).await;
         });
     }
+}
+
+#[test]
+fn a_share_that_goes_to_files_and_comes_back_all_the_time_never_stops() {
+    support::run(async || {
+        let directory = TempDir::new().unwrap();
+        let policy = builder(Overflow::Block, directory.path()).start().unwrap();
+        let mut reader = policy.log(Start::Beginning);
+        let chatty = zeros(256 * MIB).log_share(1000, Overflow::Spill);
+        let child = policy.spawn(chatty).await.unwrap();
+        let mut bytes = 0;
+        while bytes < 256 * MIB {
+            let batch = within(reader.next()).await.unwrap();
+            assert_eq!(batch.gap(), None);
+            bytes += bytes_in(&batch);
+        }
+        within(child.wait()).await.unwrap();
+        policy.shutdown(Duration::ZERO).await;
+    });
 }
 
 #[test]

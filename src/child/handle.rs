@@ -125,7 +125,8 @@ impl Child {
     }
 
     /// Waits for the exit and gives all that the child wrote before it, put together in memory.
-    /// Ask before the child has written much: what the log has dropped by then is only counted.
+    /// Ask before the child has written much: what the log has dropped by then, or has given to
+    /// files, is only counted, with what was before it.
     ///
     /// # Errors
     ///

@@ -105,7 +105,11 @@ impl Child {
                 last.pop_front();
             }
         };
-        self.link.log().each_of(self.id(), |entry| lines.push(&entry.fact, &mut keep));
+        self.link.log().each_of(self.id(), |entry| match entry {
+            Some(entry) => lines.push(&entry.fact, &mut keep),
+            // No line goes on after what is missing.
+            None => lines.finish(&mut keep),
+        });
         lines.finish(keep);
         last.into()
     }

@@ -171,6 +171,9 @@ impl Command {
     /// ([`Gap::concerns`](crate::Gap::concerns)); [`Spill`](Overflow::Spill), what the slowest
     /// lossless reader has not read goes to files. Without a share, only the log's own bound counts.
     ///
+    /// `Spill` is as `Block` where the policy has no directory for it, and neither holds anything
+    /// back in a log that drops the oldest, which has no lossless readers.
+    ///
     /// A full pipe and one turn of reading come on top. What it wrote counts until it is closed.
     pub fn log_share(mut self, bytes: u64, overflow: Overflow) -> Self {
         self.share = Some(LogShare { bytes, overflow });

@@ -27,6 +27,16 @@ impl Batch {
         self.gap.clone()
     }
 
+    /// Tells of the gap, if there is one: not while the log is locked, since who hears it may be slow.
+    pub(crate) fn trace_gap(&self) {
+        if let Some(gap) = &self.gap {
+            tracing::info!(
+                first = %gap.first, chunks = gap.chunks, bytes = gap.bytes,
+                "gap: the oldest entries went before a reader had read them",
+            );
+        }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.gap.is_none() && self.turns.is_empty()
     }

@@ -3,7 +3,7 @@
 use std::task::Waker;
 
 use super::{
-    Batch, Concerned, Gap, MergedLog, Overflow, TurnEntries, pieces::Body, totals::Totals,
+    Batch, Concerned, Entry, Gap, MergedLog, Overflow, TurnEntries, pieces::Body, totals::Totals,
 };
 use crate::Seq;
 
@@ -39,7 +39,7 @@ pub(super) struct Cursor {
     pub(super) first: Seq,
     pub(super) waker: Option<Waker>,
     /// A piece that came back from its file, by its first entry.
-    pub(super) loaded: Option<(Seq, Vec<TurnEntries>)>,
+    pub(super) loaded: Option<Vec<TurnEntries>>,
     /// It waits for that.
     pub(super) loading: bool,
 }
@@ -50,23 +50,35 @@ impl Cursor {
         if self.first >= after {
             return None;
         }
-        let gap = Gap::new(self.next, after, until - self.passed, concerned);
-        tracing::info!(
-            first = %gap.first, chunks = gap.chunks, bytes = gap.bytes,
-            "gap: the oldest entries went before a reader had read them",
-        );
-        Some(gap)
+        Some(Gap::new(self.next, after, until - self.passed, concerned))
     }
 
-    pub(super) fn has_loaded(&self, first: Seq) -> bool {
-        self.loaded.as_ref().is_some_and(|(of, _)| *of == first)
+    /// Whether what was loaded is what comes next. It can be a part of a piece: that may have been
+    /// joined to another one meanwhile.
+    pub(super) fn has_loaded(&self) -> bool {
+        let seq = |entry: Option<&Entry>| entry.map(|entry| entry.seq);
+        self.loaded.as_ref().is_some_and(|turns| {
+            let first = turns.first().and_then(|turn| seq(turn.first()));
+            let last = turns.last().and_then(|turn| seq(turn.last()));
+            first.is_some_and(|first| first <= self.next) && last >= Some(self.next)
+        })
     }
 
-    /// Takes what was loaded of the piece that begins at `first`, as far as it is not read.
-    fn take_loaded(&mut self, first: Seq) -> Option<Vec<TurnEntries>> {
-        let (_, mut turns) = self.loaded.take_if(|(of, _)| *of == first)?;
-        turns.retain(|turn| turn.last().is_some_and(|last| last.seq >= self.next));
-        Some(turns)
+    /// Takes what was loaded, as far as it is not read, and moves on.
+    fn take_loaded(&mut self, batch: &mut Batch) -> bool {
+        if !self.has_loaded() {
+            return false;
+        }
+        for turn in self.loaded.take().unwrap_or_default() {
+            if let Some(last) = turn.last()
+                && last.seq >= self.next
+            {
+                self.next = last.seq.next();
+                self.passed = self.passed + Totals::of(&turn);
+                batch.turns.push(turn);
+            }
+        }
+        true
     }
 }
 
@@ -97,6 +109,7 @@ impl MergedLog {
             loading: false,
         };
         self.cursors.insert(id, cursor);
+        self.spilling.look_from(next);
         id
     }
 
@@ -133,7 +146,7 @@ impl MergedLog {
         }
         let begin = cursor.passed;
         while let Some((first, piece)) = self.pieces.covering(cursor.next)
-            && (cursor.passed - begin).cost() < BATCH_COST
+            && (batch.is_empty() || (cursor.passed - begin).cost() < BATCH_COST)
         {
             match &piece.body {
                 Body::Here(entries) => batch.turns.push(TurnEntries::clone(entries)),
@@ -144,10 +157,10 @@ impl MergedLog {
                     if batch.is_empty() {
                         self.spilling.fetch(id, cursor, first, place);
                     }
-                    match cursor.take_loaded(first) {
-                        Some(turns) => batch.turns.extend(turns),
-                        None => break,
+                    if cursor.take_loaded(&mut batch) {
+                        continue;
                     }
+                    break;
                 }
             }
             cursor.behind = cursor.behind.saturating_sub(piece.cost());

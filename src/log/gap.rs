@@ -26,10 +26,7 @@ impl Gap {
     /// dropped something, it is nobody else's.
     #[must_use]
     pub fn concerns(&self, child: ChildId) -> bool {
-        match &self.concerned {
-            Concerned::Anyone => true,
-            Concerned::Only(children) => children.contains(&child),
-        }
+        self.concerned.includes(child)
     }
 
     pub(super) fn new(first: Seq, after: Seq, lost: Totals, concerned: Concerned) -> Self {
@@ -54,6 +51,13 @@ pub(crate) enum Concerned {
 impl Concerned {
     pub(super) fn only(child: ChildId) -> Self {
         Concerned::Only(smallvec![child])
+    }
+
+    pub(super) fn includes(&self, child: ChildId) -> bool {
+        match self {
+            Concerned::Anyone => true,
+            Concerned::Only(children) => children.contains(&child),
+        }
     }
 
     /// Those of both.

@@ -72,16 +72,25 @@ impl MergedLog {
         for cursor in self.cursors.values_mut() {
             cursor.behind += holds.cost();
         }
-        for child in counted {
-            self.enforce_share(child);
+        if !counted.is_empty() {
+            let (start, needed) = (self.start(), self.needed());
+            counted.into_iter().for_each(|child| self.enforce_share(child, start, needed));
         }
         self.trim();
         self.wake();
     }
 
-    /// Shows the entries of one child that are in memory.
-    pub(crate) fn each_of(&self, child: ChildId, each: impl FnMut(&Entry)) {
-        self.pieces.entries().filter(|entry| entry.child == child).for_each(each);
+    /// Shows the entries of one child that are in memory, and `None` where some between them are not.
+    pub(crate) fn each_of(&self, child: ChildId, mut each: impl FnMut(Option<&Entry>)) {
+        for piece in self.pieces.all() {
+            match &piece.body {
+                Body::Here(turn) => {
+                    turn.iter().filter(|entry| entry.child == child).for_each(|it| each(Some(it)));
+                }
+                Body::Gone(of) if !of.includes(child) => {}
+                Body::Gone(_) | Body::Spilled(_) => each(None),
+            }
+        }
     }
 
     /// Ends the log: readers that have read everything are told so.
@@ -134,6 +143,11 @@ impl MergedLog {
                 self.spilling.retire(place);
             }
         }
+        // Behind what is kept in memory, too.
+        while let Some(first) = self.pieces.spilled_before(needed) {
+            self.lose(first, Concerned::Anyone);
+        }
+        self.spilling.moved_on(needed);
         self.spilling.ring_if(self.spills());
     }
 
@@ -143,9 +157,8 @@ impl MergedLog {
     }
 
     /// Acts on a child's share: it is blocked, or the oldest of it goes.
-    fn enforce_share(&mut self, child: ChildId) {
-        let (start, needed) = (self.start(), self.needed());
-        let spills = self.spilling.works();
+    fn enforce_share(&mut self, child: ChildId, start: Seq, needed: Seq) {
+        let spills = self.spilling.works(self.pieces.in_files());
         let Some(share) = self.shares.get_mut(child) else { return };
         share.forget_before(start);
         if share.of.overflow != Overflow::DropOldest {
@@ -195,7 +208,9 @@ impl MergedLog {
     /// A piece is gone: a gap stands in its place.
     pub(super) fn lose(&mut self, first: Seq, concerned: Concerned) {
         let around = self.pieces.around(first);
-        self.change(around, |pieces| pieces.lose(first, concerned));
+        if let Some(place) = self.change(around, |pieces| pieces.lose(first, concerned)) {
+            self.spilling.retire(place);
+        }
     }
 
     /// Changes pieces in this range, and what the cursors are behind with it.
@@ -218,9 +233,9 @@ impl MergedLog {
     /// last call.
     pub(crate) fn share_changes(&mut self) -> Vec<(ChildId, bool)> {
         let blocked: Vec<ChildId> = self.shares.blocked().iter().copied().collect();
-        for child in blocked {
-            self.enforce_share(child);
-        }
+        let (start, needed) = (self.start(), self.needed());
+        blocked.into_iter().for_each(|child| self.enforce_share(child, start, needed));
+        self.spilling.ring_if(self.spills());
         self.shares.take_changes()
     }
 

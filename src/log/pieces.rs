@@ -1,7 +1,11 @@
 //! `Pieces`: what the log holds, in order and without a hole: turns, what a child's share has
 //! dropped of them, and what went to files.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    mem::discriminant,
+    ops::Range,
+};
 
 use smallvec::SmallVec;
 
@@ -43,7 +47,9 @@ impl Piece {
     pub(super) fn cost(&self) -> u64 {
         match self.body {
             Body::Here(_) => self.holds.cost(),
-            Body::Gone(_) | Body::Spilled(_) => ENTRY_COST,
+            Body::Gone(_) => ENTRY_COST,
+            // These are bounded by their number.
+            Body::Spilled(_) => 0,
         }
     }
 }
@@ -52,6 +58,8 @@ impl Piece {
 #[derive(Debug, Default)]
 pub(super) struct Pieces {
     by_first: BTreeMap<Seq, Piece>,
+    /// Those that are in files.
+    spilled: BTreeSet<Seq>,
     cost: u64,
 }
 
@@ -68,12 +76,16 @@ impl Pieces {
 
     fn insert(&mut self, first: Seq, piece: Piece) {
         self.cost += piece.cost();
+        if matches!(piece.body, Body::Spilled(_)) {
+            self.spilled.insert(first);
+        }
         self.by_first.insert(first, piece);
     }
 
     pub(super) fn remove(&mut self, first: Seq) -> Option<Piece> {
         let piece = self.by_first.remove(&first)?;
         self.cost -= piece.cost();
+        self.spilled.remove(&first);
         Some(piece)
     }
 
@@ -106,13 +118,15 @@ impl Pieces {
         pieces.filter(|piece| piece.after > next).map(Piece::cost).sum()
     }
 
-    /// The entries that are in memory.
-    pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
-        let here = self.by_first.values().filter_map(|piece| match &piece.body {
-            Body::Here(entries) => Some(entries.iter()),
-            Body::Gone(_) | Body::Spilled(_) => None,
-        });
-        here.flatten()
+    /// How many pieces are in files.
+    pub(super) fn in_files(&self) -> usize {
+        self.spilled.len()
+    }
+
+    /// The first piece in a file, where it ends before this place.
+    pub(super) fn spilled_before(&self, place: Seq) -> Option<Seq> {
+        let first = *self.spilled.first()?;
+        self.by_first.get(&first).is_some_and(|piece| piece.after <= place).then_some(first)
     }
 
     /// Makes pieces of their own of the child's chunks, up to the one with the number `last`, in the
@@ -141,26 +155,43 @@ impl Pieces {
         its
     }
 
-    /// Forgets what a piece holds, and makes one gap of it and its neighbours.
-    pub(super) fn lose(&mut self, first: Seq, concerned: Concerned) {
-        let Some(piece) = self.remove(first) else { return };
-        let mut gap = (first, Piece { body: Body::Gone(concerned), ..piece });
+    /// Forgets what a piece holds, and makes one gap of it and its neighbours. Gives the place where
+    /// it was, if that was in a file.
+    pub(super) fn lose(&mut self, first: Seq, concerned: Concerned) -> Option<Place> {
+        let lost = self.remove(first)?;
+        let (mut start, mut after, mut holds, mut until) =
+            (first, lost.after, lost.holds, lost.until);
+        let mut concerned = concerned;
         let before = self.by_first.range(..first).next_back().map(|(before, _)| *before);
         if let Some(before) = before
-            && let Some(earlier) = self.take_gap(before)
+            && let Some((earlier, of)) = self.take_gap(before, &concerned)
         {
-            gap = join((before, earlier), gap);
+            (start, holds, concerned) = (before, earlier.holds + holds, of.and(concerned));
         }
-        if let Some(later) = self.take_gap(gap.1.after) {
-            let after = gap.1.after;
-            gap = join(gap, (after, later));
+        if let Some((later, of)) = self.take_gap(after, &concerned) {
+            (after, until) = (later.after, later.until);
+            (holds, concerned) = (holds + later.holds, concerned.and(of));
         }
-        self.insert(gap.0, gap.1);
+        self.insert(start, Piece { after, holds, until, body: Body::Gone(concerned) });
+        match lost.body {
+            Body::Spilled(place) => Some(place),
+            Body::Here(_) | Body::Gone(_) => None,
+        }
     }
 
-    fn take_gap(&mut self, first: Seq) -> Option<Piece> {
-        let gone = matches!(self.by_first.get(&first)?.body, Body::Gone(_));
-        if gone { self.remove(first) } else { None }
+    /// Takes a gap that can be joined with one of these: what is some children's stays theirs.
+    fn take_gap(&mut self, first: Seq, with: &Concerned) -> Option<(Piece, Concerned)> {
+        let Body::Gone(of) = &self.by_first.get(&first)?.body else { return None };
+        if discriminant(of) != discriminant(with) {
+            return None;
+        }
+        let of = of.clone();
+        Some((self.remove(first)?, of))
+    }
+
+    /// The pieces, oldest first.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Piece> {
+        self.by_first.values()
     }
 
     /// Makes one piece of those from `first` to `after`, whose entries are now in this place. Not
@@ -183,17 +214,16 @@ impl Pieces {
         for piece in pieces {
             self.remove(piece);
         }
+        let (mut first, mut place) = (first, place);
+        // One that goes on where the piece before it ends, in the log and in the file, joins it.
+        if let Some((before, earlier)) = self.by_first.range(..first).next_back()
+            && let Body::Spilled(at) = &earlier.body
+            && let Some(both) = at.with_next(&place)
+        {
+            (holds, place, first) = (earlier.holds + holds, both, *before);
+            self.remove(first);
+        }
         self.insert(first, Piece { after, holds, until, body: Body::Spilled(place) });
         true
     }
-}
-
-/// Two gaps that follow each other.
-fn join((first, one): (Seq, Piece), (_, next): (Seq, Piece)) -> (Seq, Piece) {
-    let concerned = match (one.body, next.body) {
-        (Body::Gone(one), Body::Gone(next)) => one.and(next),
-        _ => Concerned::Anyone,
-    };
-    let holds = one.holds + next.holds;
-    (first, Piece { holds, body: Body::Gone(concerned), ..next })
 }

@@ -49,6 +49,7 @@ impl LogReader {
         match read {
             Some(batch) => {
                 self.link.room_changed();
+                batch.iter().for_each(Batch::trace_gap);
                 Poll::Ready(batch)
             }
             None => Poll::Pending,
@@ -59,6 +60,7 @@ impl LogReader {
     pub fn try_next(&mut self) -> Option<Batch> {
         let batch = self.link.log().read(self.cursor);
         self.link.room_changed();
+        batch.iter().for_each(Batch::trace_gap);
         batch
     }
 

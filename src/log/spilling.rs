@@ -11,11 +11,16 @@ use crate::{ChildId, Seq, spill::Place};
 /// So much goes to a file at a time.
 const WRITE_COST: u64 = 1024 * 1024;
 
+/// Each piece in a file takes some 150 bytes of memory, which no bound counts: more are not made.
+const MOST_PIECES: usize = 64 * 1024;
+
 /// Something for the spill thread to do.
 #[derive(Debug)]
 pub(crate) enum SpillWork {
-    /// Nobody needs these any more.
+    /// Nobody needs these any more (or they were never written).
     Forget(Vec<Place>),
+    /// What was to be written has been read meanwhile.
+    Nothing,
     /// A cursor waits for the piece that begins here.
     Load(CursorId, Seq, Place),
     /// To be written.
@@ -38,7 +43,10 @@ pub(super) struct Spilling {
     bell: Option<Sender<()>>,
     /// The files take more.
     writes: bool,
-    full: bool,
+    /// They are as full as they may be: the first entry that was needed then.
+    full_at: Option<Seq>,
+    /// From what is needed up to here, nothing is in memory.
+    first_here: Option<Seq>,
     /// There is no thread any more: who reads loads.
     ended: bool,
     /// Pieces that are over a child's share, by their first entries, and what they cost.
@@ -50,8 +58,19 @@ pub(super) struct Spilling {
 }
 
 impl Spilling {
-    pub(super) fn works(&self) -> bool {
-        self.bell.is_some() && self.writes && !self.full
+    /// Whether more can go to files, with so many pieces in them.
+    pub(super) fn works(&self, in_files: usize) -> bool {
+        self.bell.is_some() && self.writes && self.full_at.is_none() && in_files < MOST_PIECES
+    }
+
+    /// What is needed begins here now: some of the files may be free.
+    pub(super) fn moved_on(&mut self, needed: Seq) {
+        self.full_at.take_if(|at| *at < needed);
+    }
+
+    /// There is a reader that needs what follows this place.
+    pub(super) fn look_from(&mut self, place: Seq) {
+        self.first_here.take_if(|here| *here > place);
     }
 
     pub(super) fn retire(&mut self, place: Place) {
@@ -78,12 +97,12 @@ impl Spilling {
         first: Seq,
         place: &Place,
     ) -> bool {
-        if cursor.has_loaded(first) {
+        if cursor.has_loaded() {
             return true;
         }
         if self.ended {
             match place.load() {
-                Ok(turns) => cursor.loaded = Some((first, turns)),
+                Ok(turns) => cursor.loaded = Some(turns),
                 Err(error) => {
                     tracing::error!(%error, "what went to a file cannot be read: it is a gap");
                     self.unreadable = Some(first);
@@ -108,7 +127,7 @@ impl MergedLog {
 
     /// Whether something is to go to a file.
     pub(super) fn spills(&self) -> bool {
-        self.spilling.works()
+        self.spilling.works(self.pieces.in_files())
             && (!self.spilling.chunks.is_empty()
                 || (self.overflow == Overflow::Spill && self.behind() > self.bound / 2))
     }
@@ -128,7 +147,7 @@ impl MergedLog {
     /// For the spill thread: what to do next.
     pub(crate) fn spill_work(&mut self) -> Option<SpillWork> {
         if !self.spilling.forgotten.is_empty() {
-            self.spilling.full = false;
+            self.spilling.full_at = None;
             return Some(SpillWork::Forget(std::mem::take(&mut self.spilling.forgotten)));
         }
         if let Some((id, first, place)) = self.spilling.loads.pop_front() {
@@ -138,6 +157,7 @@ impl MergedLog {
             return None;
         }
         let needed = self.needed();
+        let mut passed = false;
         while let Some((child, first, cost)) = self.spilling.chunks.pop_front() {
             if let Some((_, piece)) = self.pieces.covering(first)
                 && let Body::Here(turn) = &piece.body
@@ -148,18 +168,25 @@ impl MergedLog {
                 return Some(SpillWork::Write(SpillWrite { first, after, turns, share }));
             }
             self.no_longer_spilling(Some((child, cost)));
+            passed = true;
         }
-        self.oldest_turns(needed).map(SpillWork::Write)
+        match self.oldest_turns(needed) {
+            Some(write) => Some(SpillWork::Write(write)),
+            // A child may wait for just this.
+            None => passed.then_some(SpillWork::Nothing),
+        }
     }
 
     /// The oldest turns in memory that are needed.
-    fn oldest_turns(&self, needed: Seq) -> Option<SpillWrite> {
+    fn oldest_turns(&mut self, needed: Seq) -> Option<SpillWrite> {
         if self.overflow != Overflow::Spill || self.behind() <= self.bound / 2 {
             return None;
         }
         let here = |body: &Body| matches!(body, Body::Here(_));
-        let mut pieces = self.pieces.from(needed).skip_while(|(_, piece)| !here(&piece.body));
-        let (first, _) = pieces.next()?;
+        let from =
+            self.pieces.from(self.spilling.first_here.map_or(needed, |here| here.max(needed)));
+        let (first, _) = from.find(|(_, piece)| here(&piece.body))?;
+        self.spilling.first_here = Some(first);
         let (mut after, mut turns, mut cost) = (first, Vec::new(), 0);
         for (_, piece) in self.pieces.from(first) {
             let Body::Here(turn) = &piece.body else { break };
@@ -176,7 +203,8 @@ impl MergedLog {
     pub(crate) fn spilled(&mut self, write: &SpillWrite, place: Place) {
         let SpillWrite { first, after, .. } = *write;
         let own = place.clone();
-        if !self.change(first..after, |pieces| pieces.spilled(first, after, own)) {
+        let around = self.pieces.around(first).start..after;
+        if !self.change(around, |pieces| pieces.spilled(first, after, own)) {
             self.spilling.retire(place);
         }
         self.no_longer_spilling(write.share);
@@ -194,7 +222,7 @@ impl MergedLog {
     /// For the spill thread: the files are as full as they may be, until something is forgotten.
     /// What was to be written stays where it is.
     pub(crate) fn spill_is_full(&mut self, write: &SpillWrite) {
-        self.spilling.full = true;
+        self.spilling.full_at = Some(self.needed());
         if let Some((child, cost)) = write.share {
             self.spilling.chunks.push_front((child, write.first, cost));
         }
@@ -215,14 +243,28 @@ impl MergedLog {
         first: Seq,
         turns: Option<Vec<TurnEntries>>,
     ) {
-        if turns.is_none() {
+        if turns.is_none()
+            && let Some((first, piece)) = self.pieces.covering(first)
+            && matches!(piece.body, Body::Spilled(_))
+        {
             self.lose(first, Concerned::Anyone);
         }
         let Some(cursor) = self.cursors.get_mut(&id) else { return };
         cursor.loading = false;
-        cursor.loaded = turns.map(|turns| (first, turns));
+        cursor.loaded = turns;
         if let Some(waker) = cursor.waker.take() {
             waker.wake();
+        }
+    }
+
+    /// The spill thread has panicked: what it was to read is asked for once more.
+    pub(crate) fn spill_again(&mut self) {
+        self.spilling.loads.clear();
+        for cursor in self.cursors.values_mut() {
+            cursor.loading = false;
+            if let Some(waker) = cursor.waker.take() {
+                waker.wake();
+            }
         }
     }
 
@@ -231,13 +273,11 @@ impl MergedLog {
         self.spill_failed();
         self.spilling.ended = true;
         self.spilling.bell = None;
-        self.spilling.loads.clear();
         self.spilling.forgotten.clear();
-        for cursor in self.cursors.values_mut() {
-            cursor.loading = false;
-            if let Some(waker) = cursor.waker.take() {
-                waker.wake();
-            }
-        }
+        self.spill_again();
     }
 }
+
+#[cfg(test)]
+#[path = "spilling_tests.rs"]
+mod tests;

@@ -57,7 +57,8 @@ impl PolicyBuilder {
 
     /// Where [`Overflow::Spill`] writes to, and how many bytes of files there may be: 4 MiB at least,
     /// fewer are an error at the start. The policy makes a directory of its own there, and removes
-    /// it at its end; what a crash leaves behind is read by
+    /// it at its end: what a subscriber has not taken until then comes into memory, while a reader
+    /// ([`PolicyHandle::log`]) goes on reading from the files. What a crash leaves behind is read by
     /// [`replay_spilled`](crate::replay_spilled). A directory that is missing, full or read-only
     /// stops nobody: [`Overflow::Block`] is in force then, and the lifecycle subscribers are told
     /// ([`Lifecycle::SpillFailed`](crate::Lifecycle::SpillFailed)).

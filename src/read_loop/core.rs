@@ -345,7 +345,11 @@ impl Core {
     /// Starts to collect a child's output, with what the log has of it.
     fn collect(&mut self, cell: &Arc<ChildCell>, reply: oneshot::Sender<CollectedOutput>) {
         let mut collector = Collector::default();
-        self.link.log().each_of(cell.id, |entry| collector.take(entry));
+        self.link.log().each_of(cell.id, |entry| match entry {
+            Some(entry) => collector.take(entry),
+            // What is before a hole is only counted, too.
+            None => collector = Collector::default(),
+        });
         match cell.exit() {
             Some(Ok(exit)) => drop(reply.send(collector.finish(exit))),
             Some(Err(_)) => {}

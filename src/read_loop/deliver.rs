@@ -89,7 +89,7 @@ impl OutputSubscriber {
     }
 
     /// Hands over all that is left, without credit: nobody will be there to ask later. It is at
-    /// most what the log holds.
+    /// most what the log holds, and what of it went to files.
     pub(super) fn deliver_rest(&self, link: &LoopLink) {
         while self.recipient.connected() && !link.log().is_at_end(self.cursor) {
             self.hand_over(link);
@@ -98,6 +98,7 @@ impl OutputSubscriber {
 
     fn hand_over(&self, link: &LoopLink) {
         let batch = link.log().read(self.cursor).unwrap_or_default();
+        batch.trace_gap();
         let batch = OutputBatch::new(batch, self.child, &self.credits);
         if batch.is_empty() {
             batch.discard();

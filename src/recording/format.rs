@@ -22,6 +22,9 @@ pub(super) const HEAD: usize = 8;
 /// No turn is longer; what says so is no frame.
 pub(super) const LONGEST: usize = 256 * 1024 * 1024;
 
+/// A turn that is longer goes on in another frame.
+const ENOUGH: usize = 16 * 1024 * 1024;
+
 /// What a frame holds.
 #[derive(Clone, Debug)]
 pub(super) enum Frame {
@@ -46,12 +49,20 @@ pub(super) fn encode_gap(out: &mut Vec<u8>, gap: &Gap) {
     });
 }
 
-/// The frame of a turn.
+/// The frame of a turn, or several of a very long one.
 pub(crate) fn encode_turn<'a>(out: &mut Vec<u8>, entries: impl Iterator<Item = &'a Entry>) {
-    framed(out, |out| {
-        out.put_u8(1);
-        entries.for_each(|entry| put_entry(out, entry));
-    });
+    let mut entries = entries.peekable();
+    while entries.peek().is_some() {
+        framed(out, |out| {
+            out.put_u8(1);
+            let end = out.len() + ENOUGH;
+            while out.len() < end
+                && let Some(entry) = entries.next()
+            {
+                put_entry(out, entry);
+            }
+        });
+    }
 }
 
 /// Puts the head of what `payload` writes before it.

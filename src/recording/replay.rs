@@ -87,11 +87,13 @@ impl<R: Read> Replay<R> {
     ///
     /// # Errors
     ///
-    /// [`ReplayError::NotARecording`], or [`ReplayError::Read`].
+    /// [`ReplayError::NotARecording`], [`ReplayError::Torn`] or [`ReplayError::Read`].
     pub fn open(mut input: R) -> Result<Self, ReplayError> {
         let mut magic = [0; MAGIC.len()];
         match fill(&mut input, &mut magic)? {
             len if len == MAGIC.len() && magic == MAGIC => Ok(Replay::continued(input)),
+            // A crash came between the making of the file and its first write.
+            len if len < MAGIC.len() && MAGIC.starts_with(&magic[..len]) => Err(ReplayError::Torn),
             _ => Err(ReplayError::NotARecording),
         }
     }

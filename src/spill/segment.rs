@@ -13,6 +13,9 @@ use crate::{Batch, Replay, ReplayError, log::TurnEntries, recording::MAGIC};
 /// What the files are called after their numbers.
 const EXTENSION: &str = "spill";
 
+/// Places that follow each other become one up to this length.
+const LONGEST: usize = 1024 * 1024;
+
 /// One file. It is removed when nothing needs it any more.
 #[derive(Debug)]
 pub(crate) struct Segment {
@@ -67,6 +70,15 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// This place and the next one as one, where that follows in the same file and they are not too
+    /// long to be read at once.
+    pub(crate) fn with_next(&self, next: &Place) -> Option<Place> {
+        let follows = Arc::ptr_eq(&self.segment, &next.segment)
+            && self.offset + self.len as u64 == next.offset
+            && self.len + next.len <= LONGEST;
+        follows.then(|| Place { len: self.len + next.len, ..self.clone() })
+    }
+
     /// Reads the turns back. What is not exactly as it was written is an error.
     pub(crate) fn load(&self) -> io::Result<Vec<TurnEntries>> {
         let mut bytes = vec![0; self.len];
@@ -84,7 +96,7 @@ impl Place {
 /// [`PolicyBuilder::spill`](crate::PolicyBuilder::spill), or one of those in it), in the order in
 /// which it was written. A torn tail is cut, and told as [`ReplayError::Torn`]. What was in memory
 /// only is not there, so the numbers can have holes; a child whose own share was spilled comes apart
-/// from the others.
+/// from the others, and an entry can come twice. Of several policies each one's come together.
 ///
 /// # Errors
 ///

@@ -17,6 +17,9 @@ use crate::{
     supervise::{fault_point, message_of},
 };
 
+/// After so many panics the thread does nothing more.
+const PANICS: usize = 3;
+
 /// The thread, until it is stopped.
 #[derive(Debug)]
 pub(crate) struct Spiller {
@@ -65,11 +68,17 @@ struct Work {
 impl Work {
     /// Until nobody has the bell any more.
     fn run(mut self, rung: &Receiver<()>) {
+        let mut panics = 0;
         while rung.recv().is_ok() {
             let all = catch_unwind(AssertUnwindSafe(|| while self.one() {}));
             if let Err(panic) = all {
-                // Whoever waits for a file reads it itself from now on.
-                self.link.log().spill_no_more();
+                panics += 1;
+                if panics < PANICS {
+                    self.link.log().spill_again();
+                } else {
+                    // Whoever waits for a file reads it itself from now on.
+                    self.link.log().spill_no_more();
+                }
                 let source = io::Error::other(message_of(&*panic));
                 failed(&self.link, self.store.error("go on after a panic", source));
             }
@@ -93,6 +102,7 @@ impl Work {
                 self.link.log().spill_loaded(cursor, first, turns.ok());
             }
             SpillWork::Write(write) => self.write(&write),
+            SpillWork::Nothing => {}
         }
         // There is something to deliver, or more room.
         self.link.push(LoopCommand::Room);

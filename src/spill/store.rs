@@ -46,14 +46,19 @@ impl Store {
     /// Makes a directory for this policy in the one that the user has named.
     pub(crate) fn create(directory: &Path, bound: u64) -> Result<Self, SpillError> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
-        let number = NEXT.fetch_add(1, Relaxed);
-        let own = directory.join(format!("actix-process-{}-{number}", process::id()));
-        // What a crashed process with this PID has left stays as it is.
-        fs::create_dir(&own).map_err(|source| SpillError {
-            directory: directory.to_path_buf(),
-            step: "make a directory there",
-            source,
-        })?;
+        let own = loop {
+            let number = NEXT.fetch_add(1, Relaxed);
+            let own = directory.join(format!("actix-process-{}-{number}", process::id()));
+            match fs::create_dir(&own) {
+                Ok(()) => break own,
+                // What a crashed process with this PID has left stays as it is.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(source) => {
+                    let directory = directory.to_path_buf();
+                    return Err(SpillError { directory, step: "make a directory there", source });
+                }
+            }
+        };
         Ok(Store { directory: own, bound, segments: Vec::new(), current: None, next_number: 0 })
     }
 
@@ -99,7 +104,7 @@ impl Store {
     }
 
     /// Lets go of the segment that is written to, where nobody needs what is in it.
-    pub(super) fn leave_unneeded(&mut self) {
+    pub(crate) fn leave_unneeded(&mut self) {
         if self.current.as_ref().is_some_and(|segment| Arc::strong_count(segment) == 1) {
             self.current = None;
         }

@@ -1,0 +1,188 @@
+//! The log beside its files, step by step: what is written, read back, kept and told.
+
+use std::task::Waker;
+
+use super::*;
+use crate::{
+    Chunk, Entry, Fact, Stream, Turn,
+    log::{ChildLines, LogShare, Start},
+    spill::Store,
+};
+use crossbeam_channel::Receiver;
+use tempfile::TempDir;
+
+const MIB: u64 = 1024 * 1024;
+
+/// A log, and the spill thread's work on it.
+struct Spilled {
+    log: MergedLog,
+    _rung: Receiver<()>,
+    store: Store,
+    directory: TempDir,
+}
+
+impl Spilled {
+    fn new(bound: u64, overflow: Overflow, files: u64) -> Self {
+        let directory = TempDir::new().unwrap();
+        let store = Store::create(directory.path(), files).unwrap();
+        let (bell, _rung) = crossbeam_channel::bounded(1);
+        let mut log = MergedLog::new(bound, overflow);
+        log.spill_with(bell);
+        Spilled { log, _rung, store, directory }
+    }
+
+    /// A turn with these chunks.
+    fn push(&mut self, chunks: impl IntoIterator<Item = (u64, Vec<u8>)>) {
+        let end = self.log.end().0;
+        let entries = chunks.into_iter().zip(end..).map(|((child, bytes), seq)| {
+            let bytes = bytes.into();
+            let chunk = Chunk { stream: Stream::Stdout, bytes, after_exit: false, writer: None };
+            let (child, fact) = (ChildId(child), Fact::Chunk(chunk));
+            Entry { seq: Seq(seq), turn: Turn(end), child, fact }
+        });
+        self.log.append(entries.collect());
+    }
+
+    /// Lets the spill thread do all that there is to do.
+    fn spill(&mut self) {
+        while let Some(work) = self.log.spill_work() {
+            match work {
+                SpillWork::Forget(places) => drop(places),
+                SpillWork::Nothing => {}
+                SpillWork::Load(cursor, first, place) => {
+                    self.log.spill_loaded(cursor, first, Some(place.load().unwrap()));
+                }
+                SpillWork::Write(write) => match self.store.write(&write.turns).unwrap() {
+                    Some(place) => self.log.spilled(&write, place),
+                    None => self.log.spill_is_full(&write),
+                },
+            }
+        }
+    }
+
+    /// Reads all that there is, files too, and gives how many bytes that was.
+    fn read_all(&mut self, reader: CursorId) -> u64 {
+        let mut bytes = 0;
+        while !self.log.is_at_end(reader) {
+            if let Some(batch) = self.log.read(reader) {
+                assert_eq!(batch.gap(), None);
+                bytes += bytes_of(&batch);
+            }
+            self.spill();
+        }
+        bytes
+    }
+
+    fn bytes_in_files(&self) -> u64 {
+        let own = std::fs::read_dir(self.directory.path()).unwrap();
+        let files = own.flat_map(|own| std::fs::read_dir(own.unwrap().path()).unwrap());
+        files.map(|file| file.unwrap().metadata().unwrap().len()).sum()
+    }
+}
+
+fn bytes_of(batch: &crate::Batch) -> u64 {
+    let chunks = batch.entries().map(|entry| match &entry.fact {
+        Fact::Chunk(chunk) => chunk.bytes.len() as u64,
+        Fact::Spawned { .. } | Fact::Exited(_) | Fact::Closed => 0,
+    });
+    chunks.sum()
+}
+
+#[test]
+fn a_gap_that_is_not_a_readers_does_not_stop_it() {
+    let mut it = Spilled::new(64 * MIB, Overflow::Block, 4 * MIB);
+    it.log.set_share(ChildId(0), LogShare { bytes: 1, overflow: Overflow::DropOldest });
+    it.push([(1, vec![1])]);
+    let reader = it.log.open(Start::At(Seq(40)), true);
+    (0..39).for_each(|_| it.push([(0, vec![0; 65536])]));
+    it.push([(1, vec![7])]);
+    it.log.finish();
+    assert!(matches!(it.log.read_or_wait(reader, Waker::noop()), Some(Some(_))));
+}
+
+#[test]
+fn a_share_that_is_read_before_it_is_written_is_told_of() {
+    let mut it = Spilled::new(8 * MIB, Overflow::Block, 4 * MIB);
+    it.log.set_share(ChildId(0), LogShare { bytes: 1000, overflow: Overflow::Spill });
+    let reader = it.log.open(Start::Beginning, true);
+    (0..8).for_each(|_| it.push([(0, vec![0; 900])]));
+    assert_eq!(it.log.share_changes(), [(ChildId(0), true)]);
+    while it.log.read(reader).is_some() {}
+    assert!(it.log.share_changes().is_empty());
+    assert!(it.log.spill_work().is_some(), "the loop would not look again");
+    assert_eq!(it.log.share_changes(), [(ChildId(0), false)]);
+}
+
+#[test]
+fn a_turn_that_does_not_fit_the_files_does_not_end_spilling() {
+    let mut it = Spilled::new(8 * MIB, Overflow::Spill, 4 * MIB);
+    let reader = it.log.open(Start::Beginning, true);
+    it.push((0..70).map(|child| (child, vec![0; 65536])));
+    it.spill();
+    assert_eq!(it.read_all(reader), 70 * 65536);
+    for _ in 0..100 {
+        it.push([(0, vec![0; 65536])]);
+        it.spill();
+    }
+    assert!(it.bytes_in_files() > MIB, "nothing goes to files any more");
+}
+
+#[test]
+fn files_keep_nothing_that_everyone_has_read() {
+    let mut it = Spilled::new(8 * MIB, Overflow::Spill, 64 * MIB);
+    let reader = it.log.open(Start::Beginning, true);
+    it.push([(1, vec![0; 10])]);
+    assert!(it.log.read(reader).is_some());
+    for _ in 0..800 {
+        it.push([(0, vec![0; 65536])]);
+        it.spill();
+    }
+    assert!(it.bytes_in_files() > 40 * MIB);
+    assert_eq!(it.read_all(reader), 800 * 65536);
+    it.spill();
+    it.store.leave_unneeded();
+    assert_eq!(it.bytes_in_files(), 0);
+}
+
+#[test]
+fn what_is_in_files_takes_no_room_in_the_log() {
+    for overflow in [Overflow::Block, Overflow::Spill] {
+        let mut it = Spilled::new(MIB / 4, overflow, 64 * MIB);
+        it.log.set_share(ChildId(0), LogShare { bytes: 1000, overflow: Overflow::Spill });
+        let reader = it.log.open(Start::Beginning, true);
+        for _ in 0..100_000 {
+            it.push([(0, b"x\n".to_vec())]);
+            it.spill();
+            assert!(it.log.room() > MIB / 16, "the log is full of what is in files");
+        }
+        assert_eq!(it.read_all(reader), 200_000);
+    }
+}
+
+#[test]
+fn nothing_is_joined_over_what_is_in_files() {
+    let mut it = Spilled::new(MIB / 4, Overflow::Spill, 64 * MIB);
+    let reader = it.log.open(Start::Beginning, true);
+    it.push([(0, b"password: ".to_vec())]);
+    assert!(it.log.read(reader).is_some());
+    (0..3).for_each(|_| it.push([(0, vec![b'\n'; 65536])]));
+    it.spill();
+    it.push([(0, b"accepted\n".to_vec())]);
+    let (mut lines, mut seen) = (ChildLines::default(), Vec::new());
+    it.log.each_of(ChildId(0), |entry| match entry {
+        Some(entry) => lines.push(&entry.fact, |line| seen.push(line.line.bytes)),
+        None => lines.finish(|line| seen.push(line.line.bytes)),
+    });
+    assert_eq!(seen.first().unwrap(), "password: ");
+    assert!(!seen.iter().any(|line| line == "password: accepted"));
+}
+
+#[test]
+fn what_a_crashed_process_with_this_pid_has_left_is_in_nobodys_way() {
+    let directory = TempDir::new().unwrap();
+    for number in 0..200 {
+        let name = format!("actix-process-{}-{number}", std::process::id());
+        std::fs::create_dir(directory.path().join(name)).unwrap();
+    }
+    Store::create(directory.path(), 64 * MIB).unwrap();
+}
