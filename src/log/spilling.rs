@@ -183,7 +183,7 @@ impl MergedLog {
             return None;
         }
         let here = |body: &Body| matches!(body, Body::Here(_));
-        let from =
+        let mut from =
             self.pieces.from(self.spilling.first_here.map_or(needed, |here| here.max(needed)));
         let (first, _) = from.find(|(_, piece)| here(&piece.body))?;
         self.spilling.first_here = Some(first);
