@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_process::Lines;
+use actix_process::{ChildId, Chunk, Lines};
 use criterion::{Criterion, Throughput};
 use futures::StreamExt;
 use tokio::{
@@ -29,7 +29,35 @@ fn writer() -> String {
     format!("lines {LINES}")
 }
 
+/// Lines that share their chunk's memory, so that the subscriber may keep them.
 fn ours() -> Duration {
+    delivered(|lines, child, chunk| {
+        let mut seen = 0;
+        lines.push(&chunk.bytes, |line| {
+            assert_eq!(line.bytes.len(), 79);
+            std::hint::black_box((child, line));
+            seen += 1;
+        });
+        seen
+    })
+}
+
+/// Lines that are lent to the subscriber.
+fn ours_lent() -> Duration {
+    delivered(|lines, child, chunk| {
+        let mut seen = 0;
+        lines.visit(&chunk.bytes, |line, _| {
+            assert_eq!(line.len(), 79);
+            std::hint::black_box((child, line));
+            seen += 1;
+        });
+        seen
+    })
+}
+
+fn delivered(
+    mut cut: impl FnMut(&mut Lines, ChildId, &Chunk) -> usize + Unpin + 'static,
+) -> Duration {
     with_policy(async |policy| {
         let count = sink::shared(0);
         let counted = count.clone();
@@ -37,13 +65,8 @@ fn ours() -> Duration {
         let mut lines: HashMap<_, Lines> = HashMap::new();
         let begin = Instant::now();
         sink::run(&policy, commands, move |child, chunk| {
-            let mut seen = 0;
-            lines.entry((child, chunk.stream)).or_default().push(&chunk.bytes, |line| {
-                assert_eq!(line.bytes.len(), 79);
-                std::hint::black_box((child, line));
-                seen += 1;
-            });
-            *counted.lock().unwrap() += seen;
+            let lines = lines.entry((child, chunk.stream)).or_default();
+            *counted.lock().unwrap() += cut(lines, child, chunk);
         })
         .await;
         let elapsed = begin.elapsed();
@@ -176,8 +199,9 @@ fn main() {
     group.throughput(Throughput::Elements((CHILDREN * LINES) as u64));
     group.measurement_time(Duration::from_secs(8)).warm_up_time(Duration::from_secs(1));
     type Run = fn() -> Duration;
-    let runs: [(&str, Run); 6] = [
+    let runs: [(&str, Run); 7] = [
         ("actix-process", ours),
+        ("actix-process, lines lent", ours_lent),
         ("tokio BufReader::lines + mpsc", tokio_lines),
         ("processkit stdout_lines + mpsc", processkit_stream),
         ("processkit on_stdout_line + mpsc", processkit_channel),
