@@ -115,10 +115,7 @@ impl MergedLog {
 
     /// The start of the piece that holds `seq`, or the last milestone before it in what was dropped.
     fn place_before(&self, seq: Seq) -> (Seq, Totals) {
-        match self.pieces.covering(seq) {
-            Some((first, piece)) => (first, piece.before()),
-            None => self.milestones.before(seq),
-        }
+        self.pieces.start_of(seq).unwrap_or_else(|| self.milestones.before(seq))
     }
 
     /// The cursor no longer holds reading back.
@@ -152,7 +149,9 @@ impl MergedLog {
                 Body::Here(entries) => batch.turns.push(TurnEntries::clone(entries)),
                 // A batch has its gap in front.
                 Body::Gone(_) if !batch.is_empty() => break,
-                Body::Gone(of) => batch.gap = cursor.gap(piece.after, piece.until, of.clone()),
+                Body::Gone(of) => {
+                    batch.gap = cursor.gap(piece.after, piece.until, Concerned::clone(of))
+                }
                 Body::Spilled(place) => {
                     if batch.is_empty() {
                         self.spilling.fetch(id, cursor, first, place);

@@ -68,7 +68,7 @@ impl MergedLog {
         let holds = Totals::of(&entries);
         self.appended = self.appended + holds;
         let counted = self.shares.count(&entries);
-        self.pieces.push(entries.into(), holds, self.appended);
+        self.pieces.push(entries.into(), self.appended);
         for cursor in self.cursors.values_mut() {
             cursor.behind += holds.cost();
         }
@@ -139,8 +139,8 @@ impl MergedLog {
             for cursor in self.cursors.values_mut().filter(|cursor| cursor.next <= first) {
                 cursor.behind = cursor.behind.saturating_sub(cost);
             }
-            if let Some(Body::Spilled(place)) = self.pieces.remove(first).map(|piece| piece.body) {
-                self.spilling.retire(place);
+            if let Some(Body::Spilled(place)) = self.pieces.pop_front().map(|piece| piece.body) {
+                self.spilling.retire(*place);
             }
         }
         // Behind what is kept in memory, too.

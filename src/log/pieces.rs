@@ -2,7 +2,7 @@
 //! dropped of them, and what went to files.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeSet, VecDeque},
     mem::discriminant,
     ops::Range,
 };
@@ -15,50 +15,48 @@ use super::{
 };
 use crate::{ChildId, Seq, spill::Place};
 
-/// Where a piece's entries are.
+/// Where a piece's entries are. What is rare is boxed: most pieces are turns in memory, one for each
+/// turn of the loop.
 #[derive(Debug)]
 pub(super) enum Body {
     /// In memory.
     Here(TurnEntries),
     /// Nowhere: a gap stands in their place.
-    Gone(Concerned),
+    Gone(Box<Concerned>),
     /// In a file.
-    Spilled(Place),
+    Spilled(Box<Place>),
 }
 
 /// Some entries that follow each other.
 #[derive(Debug)]
 pub(super) struct Piece {
+    first: Seq,
     pub(super) after: Seq,
-    /// The totals of the piece itself.
-    holds: Totals,
     /// The totals of everything up to its end.
     pub(super) until: Totals,
+    cost: u64,
     pub(super) body: Body,
 }
 
 impl Piece {
-    /// The totals of everything before it.
-    pub(super) fn before(&self) -> Totals {
-        self.until - self.holds
+    fn gone(first: Seq, after: Seq, until: Totals, concerned: Concerned) -> Self {
+        Piece { first, after, until, cost: ENTRY_COST, body: Body::Gone(Box::new(concerned)) }
     }
 
     /// What it costs in memory.
     pub(super) fn cost(&self) -> u64 {
-        match self.body {
-            Body::Here(_) => self.holds.cost(),
-            Body::Gone(_) => ENTRY_COST,
-            // These are bounded by their number.
-            Body::Spilled(_) => 0,
-        }
+        self.cost
     }
 }
 
-/// The pieces by their first entries.
+/// The pieces, oldest first. In a deque, which is small and quick at its ends: what is split is
+/// mostly near one of them.
 #[derive(Debug, Default)]
 pub(super) struct Pieces {
-    by_first: BTreeMap<Seq, Piece>,
-    /// Those that are in files.
+    pieces: VecDeque<Piece>,
+    /// The totals of everything before the first of them.
+    base: Totals,
+    /// Those that are in files, by their first entries.
     spilled: BTreeSet<Seq>,
     cost: u64,
 }
@@ -68,53 +66,82 @@ impl Pieces {
         self.cost
     }
 
-    pub(super) fn push(&mut self, entries: TurnEntries, holds: Totals, until: Totals) {
-        let (Some(first), Some(last)) = (entries.first(), entries.last()) else { return };
-        let (first, after) = (first.seq, last.seq.next());
-        self.insert(first, Piece { after, holds, until, body: Body::Here(entries) });
+    /// Where the first piece is that begins here or later.
+    fn place(&self, seq: Seq) -> usize {
+        self.pieces.partition_point(|piece| piece.first < seq)
     }
 
-    fn insert(&mut self, first: Seq, piece: Piece) {
-        self.cost += piece.cost();
+    /// Where the piece is that begins exactly here.
+    fn exactly(&self, first: Seq) -> Option<usize> {
+        let place = self.place(first);
+        (self.pieces.get(place)?.first == first).then_some(place)
+    }
+
+    /// A turn at the end.
+    pub(super) fn push(&mut self, entries: TurnEntries, until: Totals) {
+        let place = self.pieces.len();
+        self.insert(place, here(entries, self.before(place), until));
+    }
+
+    fn insert(&mut self, place: usize, piece: Option<Piece>) {
+        let Some(piece) = piece else { return };
+        self.cost += piece.cost;
         if matches!(piece.body, Body::Spilled(_)) {
-            self.spilled.insert(first);
+            self.spilled.insert(piece.first);
         }
-        self.by_first.insert(first, piece);
+        self.pieces.insert(place, piece);
     }
 
-    pub(super) fn remove(&mut self, first: Seq) -> Option<Piece> {
-        let piece = self.by_first.remove(&first)?;
-        self.cost -= piece.cost();
-        self.spilled.remove(&first);
+    fn remove(&mut self, place: usize) -> Option<Piece> {
+        let piece = self.pieces.remove(place)?;
+        self.cost -= piece.cost;
+        self.spilled.remove(&piece.first);
+        Some(piece)
+    }
+
+    pub(super) fn pop_front(&mut self) -> Option<Piece> {
+        let piece = self.remove(0)?;
+        self.base = piece.until;
         Some(piece)
     }
 
     pub(super) fn front(&self) -> Option<(Seq, &Piece)> {
-        self.by_first.first_key_value().map(|(first, piece)| (*first, piece))
+        self.pieces.front().map(|piece| (piece.first, piece))
+    }
+
+    /// The totals of everything before this piece.
+    fn before(&self, place: usize) -> Totals {
+        place.checked_sub(1).map_or(self.base, |earlier| self.pieces[earlier].until)
+    }
+
+    /// The start of the piece that holds this entry, and the totals of everything before that.
+    pub(super) fn start_of(&self, seq: Seq) -> Option<(Seq, Totals)> {
+        let (first, _) = self.covering(seq)?;
+        Some((first, self.before(self.place(first))))
     }
 
     /// The piece that holds this entry.
     pub(super) fn covering(&self, seq: Seq) -> Option<(Seq, &Piece)> {
-        let (first, piece) = self.by_first.range(..=seq).next_back()?;
-        (seq < piece.after).then_some((*first, piece))
+        let piece = self.pieces.get(self.place(seq.next()).checked_sub(1)?)?;
+        (seq < piece.after).then_some((piece.first, piece))
     }
 
     /// The pieces that begin here or later.
     pub(super) fn from(&self, seq: Seq) -> impl Iterator<Item = (Seq, &Piece)> {
-        self.by_first.range(seq..).map(|(first, piece)| (*first, piece))
+        self.pieces.range(self.place(seq)..).map(|piece| (piece.first, piece))
     }
 
     /// From the piece before the one that begins at `first` to the one after it.
     pub(super) fn around(&self, first: Seq) -> Range<Seq> {
-        let before = self.by_first.range(..first).next_back().map_or(first, |(before, _)| *before);
-        let mut later = self.by_first.range(first..);
-        let own = later.next().map_or(first, |(_, piece)| piece.after);
-        before..later.next().map_or(own, |(_, piece)| piece.after)
+        let place = self.place(first);
+        let before = place.checked_sub(1).map_or(first, |before| self.pieces[before].first);
+        let last = self.pieces.get(place + 1).or(self.pieces.get(place));
+        before..last.map_or(first, |piece| piece.after)
     }
 
     /// What the pieces in `range` cost that hold entries from `next` on.
     pub(super) fn cost_of(&self, next: Seq, range: &Range<Seq>) -> u64 {
-        let pieces = self.by_first.range(range.clone()).map(|(_, piece)| piece);
+        let pieces = self.pieces.range(self.place(range.start)..self.place(range.end));
         pieces.filter(|piece| piece.after > next).map(Piece::cost).sum()
     }
 
@@ -126,104 +153,107 @@ impl Pieces {
     /// The first piece in a file, where it ends before this place.
     pub(super) fn spilled_before(&self, place: Seq) -> Option<Seq> {
         let first = *self.spilled.first()?;
-        self.by_first.get(&first).is_some_and(|piece| piece.after <= place).then_some(first)
+        self.covering(first).is_some_and(|(_, piece)| piece.after <= place).then_some(first)
     }
 
     /// Makes pieces of their own of the child's chunks, up to the one with the number `last`, in the
     /// piece that holds `seq`, where that is in memory, and gives their first entries.
     pub(super) fn isolate(&mut self, seq: Seq, last: Seq, child: ChildId) -> SmallVec<[Seq; 4]> {
         let mut its = SmallVec::new();
-        let Some((first, Piece { body: Body::Here(entries), until, holds, .. })) =
-            self.covering(seq)
-        else {
+        let Some((first, Piece { body: Body::Here(entries), .. })) = self.covering(seq) else {
             return its;
         };
-        let (entries, mut until) = (TurnEntries::clone(entries), *until - *holds);
-        self.remove(first);
+        let entries = TurnEntries::clone(entries);
         let is_its = |entry: &Entry| {
             entry.child == child && entry.seq <= last && matches!(entry.fact, Fact::Chunk(_))
         };
+        let mut place = self.place(first);
+        let mut until = self.before(place);
+        self.remove(place);
         for run in entries.chunk_by(|one, next| is_its(one) == is_its(next)) {
-            let holds = Totals::of(run);
-            until = until + holds;
-            if is_its(&run[0]) {
-                its.push(run[0].seq);
-            }
+            let before = until;
+            until = until + Totals::of(run);
+            its.extend(run.first().filter(|entry| is_its(entry)).map(|entry| entry.seq));
             let whole = run.len() == entries.len();
-            self.push(if whole { entries.clone() } else { run.into() }, holds, until);
+            let run = if whole { entries.clone() } else { run.into() };
+            self.insert(place, here(run, before, until));
+            place += 1;
         }
         its
     }
 
     /// Forgets what a piece holds, and makes one gap of it and its neighbours. Gives the place where
     /// it was, if that was in a file.
-    pub(super) fn lose(&mut self, first: Seq, concerned: Concerned) -> Option<Place> {
-        let lost = self.remove(first)?;
-        let (mut start, mut after, mut holds, mut until) =
-            (first, lost.after, lost.holds, lost.until);
-        let mut concerned = concerned;
-        let before = self.by_first.range(..first).next_back().map(|(before, _)| *before);
-        if let Some(before) = before
+    pub(super) fn lose(&mut self, first: Seq, mut concerned: Concerned) -> Option<Place> {
+        let mut place = self.exactly(first)?;
+        let lost = self.remove(place)?;
+        let (mut start, mut after, mut until) = (first, lost.after, lost.until);
+        if let Some(before) = place.checked_sub(1)
             && let Some((earlier, of)) = self.take_gap(before, &concerned)
         {
-            (start, holds, concerned) = (before, earlier.holds + holds, of.and(concerned));
+            (place, start, concerned) = (before, earlier.first, of.and(concerned));
         }
-        if let Some((later, of)) = self.take_gap(after, &concerned) {
-            (after, until) = (later.after, later.until);
-            (holds, concerned) = (holds + later.holds, concerned.and(of));
+        if let Some((later, of)) = self.take_gap(place, &concerned) {
+            (after, until, concerned) = (later.after, later.until, concerned.and(of));
         }
-        self.insert(start, Piece { after, holds, until, body: Body::Gone(concerned) });
+        self.insert(place, Some(Piece::gone(start, after, until, concerned)));
         match lost.body {
-            Body::Spilled(place) => Some(place),
+            Body::Spilled(place) => Some(*place),
             Body::Here(_) | Body::Gone(_) => None,
         }
     }
 
     /// Takes a gap that can be joined with one of these: what is some children's stays theirs.
-    fn take_gap(&mut self, first: Seq, with: &Concerned) -> Option<(Piece, Concerned)> {
-        let Body::Gone(of) = &self.by_first.get(&first)?.body else { return None };
-        if discriminant(of) != discriminant(with) {
+    fn take_gap(&mut self, place: usize, with: &Concerned) -> Option<(Piece, Concerned)> {
+        let Body::Gone(of) = &self.pieces.get(place)?.body else { return None };
+        if discriminant(&**of) != discriminant(with) {
             return None;
         }
-        let of = of.clone();
-        Some((self.remove(first)?, of))
+        let of = Concerned::clone(of);
+        Some((self.remove(place)?, of))
     }
 
     /// The pieces, oldest first.
     pub(super) fn all(&self) -> impl Iterator<Item = &Piece> {
-        self.by_first.values()
+        self.pieces.iter()
     }
 
     /// Makes one piece of those from `first` to `after`, whose entries are now in this place. Not
     /// where some of them have changed meanwhile.
-    pub(super) fn spilled(&mut self, first: Seq, after: Seq, place: Place) -> bool {
-        let mut next = first;
-        let mut holds = Totals::default();
-        for (_, piece) in self.by_first.range(first..after) {
-            if !matches!(piece.body, Body::Here(_)) {
-                return false;
-            }
-            (next, holds) = (piece.after, holds + piece.holds);
-        }
-        let Some((_, last)) = self.by_first.range(..after).next_back() else { return false };
-        if next != after || !self.by_first.contains_key(&first) {
+    pub(super) fn spilled(&mut self, first: Seq, after: Seq, mut at: Place) -> bool {
+        let Some(place) = self.exactly(first) else { return false };
+        let end = self.place(after);
+        let is_here = |piece: &Piece| matches!(piece.body, Body::Here(_));
+        let same = self.pieces.range(place..end).all(is_here);
+        let Some(until) = self.pieces.get(end.wrapping_sub(1)).filter(|it| it.after == after)
+        else {
+            return false;
+        };
+        if !same {
             return false;
         }
-        let until = last.until;
-        let pieces: Vec<Seq> = self.by_first.range(first..after).map(|(seq, _)| *seq).collect();
-        for piece in pieces {
-            self.remove(piece);
+        let until = until.until;
+        for _ in place..end {
+            self.remove(place);
         }
         let (mut first, mut place) = (first, place);
         // One that goes on where the piece before it ends, in the log and in the file, joins it.
-        if let Some((before, earlier)) = self.by_first.range(..first).next_back()
-            && let Body::Spilled(at) = &earlier.body
-            && let Some(both) = at.with_next(&place)
+        if let Some(before) = place.checked_sub(1)
+            && let Body::Spilled(earlier) = &self.pieces[before].body
+            && let Some(both) = earlier.with_next(&at)
         {
-            (holds, place, first) = (earlier.holds + holds, both, *before);
-            self.remove(first);
+            (at, place, first) = (both, before, self.pieces[before].first);
+            self.remove(before);
         }
-        self.insert(first, Piece { after, holds, until, body: Body::Spilled(place) });
+        let body = Body::Spilled(Box::new(at));
+        // Those in files are bounded by their number.
+        self.insert(place, Some(Piece { first, after, until, cost: 0, body }));
         true
     }
+}
+
+fn here(entries: TurnEntries, before: Totals, until: Totals) -> Option<Piece> {
+    let (first, after) = (entries.first()?.seq, entries.last()?.seq.next());
+    let cost = (until - before).cost();
+    Some(Piece { first, after, until, cost, body: Body::Here(entries) })
 }

@@ -29,7 +29,7 @@ pub(super) struct ChildEntry {
     pub(super) status: Option<PipeToken>,
     pub(super) input: Option<PipeToken>,
     /// Those of them that the user has paused.
-    pub(super) paused: SmallVec<[Stream; 2]>,
+    pub(super) paused: Box<[Stream]>,
     /// The child has used up its share of the log: none of them is read.
     pub(super) share_is_full: bool,
     /// The driver has a buffer of the input in hand.
@@ -62,7 +62,7 @@ impl ChildEntry {
             terminal: None,
             status: None,
             input: None,
-            paused: SmallVec::new(),
+            paused: Box::default(),
             share_is_full: false,
             writing: false,
             last_seq,

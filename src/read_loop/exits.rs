@@ -44,7 +44,7 @@ impl Core {
         shared.unwrap_or_default().into_iter().for_each(|context| self.drain_all(context));
         let Some(entry) = self.children.get_mut(&child) else { return };
         // A paused stream has nobody to hold back any more, and is to come to its end.
-        entry.paused.clear();
+        entry.paused = Box::default();
         entry.follow_pauses(&mut *self.driver);
         if let Some(token) = entry.status.take() {
             self.driver.remove(token);

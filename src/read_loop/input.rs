@@ -59,10 +59,8 @@ impl Core {
         if !matches!(entry.state.phase(), Phase::Running | Phase::Shared) {
             return;
         }
-        entry.paused.retain(|of| *of != stream);
-        if paused {
-            entry.paused.push(stream);
-        }
+        let others = entry.paused.iter().copied().filter(|of| *of != stream);
+        entry.paused = others.chain(paused.then_some(stream)).collect();
         entry.follow_pauses(&mut *self.driver);
     }
 }
