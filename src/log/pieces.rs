@@ -167,17 +167,17 @@ impl Pieces {
         let is_its = |entry: &Entry| {
             entry.child == child && entry.seq <= last && matches!(entry.fact, Fact::Chunk(_))
         };
-        let mut place = self.place(first);
+        let place = self.place(first);
         let mut until = self.before(place);
         self.remove(place);
-        for run in entries.chunk_by(|one, next| is_its(one) == is_its(next)) {
+        let runs = entries.chunk_by(|one, next| is_its(one) == is_its(next));
+        for (place, run) in (place..).zip(runs) {
             let before = until;
             until = until + Totals::of(run);
             its.extend(run.first().filter(|entry| is_its(entry)).map(|entry| entry.seq));
             let whole = run.len() == entries.len();
             let run = if whole { entries.clone() } else { run.into() };
             self.insert(place, here(run, before, until));
-            place += 1;
         }
         its
     }
