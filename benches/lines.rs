@@ -75,10 +75,21 @@ fn delivered(
     })
 }
 
+/// The subscriber of the peers that send each line.
+async fn take_all(mut lines: mpsc::Receiver<(usize, String)>) {
+    let mut count = 0;
+    while let Some((number, line)) = lines.recv().await {
+        assert_eq!(line.len(), 79);
+        std::hint::black_box((number, line));
+        count += 1;
+    }
+    assert_eq!(count, CHILDREN * LINES);
+}
+
 fn tokio_lines() -> Duration {
     support::current_thread().block_on(async {
         let (program, (key, value)) = children::part(&writer());
-        let (tagged, mut subscriber) = mpsc::channel(1024);
+        let (tagged, subscriber) = mpsc::channel(1024);
         let begin = Instant::now();
         for number in 0..CHILDREN {
             let mut command = tokio::process::Command::new(&program);
@@ -94,13 +105,7 @@ fn tokio_lines() -> Duration {
             });
         }
         drop(tagged);
-        let mut count = 0;
-        while let Some((number, line)) = subscriber.recv().await {
-            assert_eq!(line.len(), 79);
-            std::hint::black_box((number, line));
-            count += 1;
-        }
-        assert_eq!(count, CHILDREN * LINES);
+        take_all(subscriber).await;
         begin.elapsed()
     })
 }
@@ -113,7 +118,7 @@ fn processkit_command() -> processkit::Command {
 
 fn processkit_stream() -> Duration {
     support::current_thread().block_on(async {
-        let (tagged, mut subscriber) = mpsc::channel(1024);
+        let (tagged, subscriber) = mpsc::channel(1024);
         let begin = Instant::now();
         for number in 0..CHILDREN {
             let tagged = tagged.clone();
@@ -127,13 +132,7 @@ fn processkit_stream() -> Duration {
             });
         }
         drop(tagged);
-        let mut count = 0;
-        while let Some((number, line)) = subscriber.recv().await {
-            assert_eq!(line.len(), 79);
-            std::hint::black_box((number, line));
-            count += 1;
-        }
-        assert_eq!(count, CHILDREN * LINES);
+        take_all(subscriber).await;
         begin.elapsed()
     })
 }

@@ -187,9 +187,7 @@ fn an_exit_is_seen_while_a_stream_is_paused_and_comes_after_what_its_pipe_held()
             );
             // With the exit a pause is over, or nobody would ever close the pipe.
             let mut log = policy.log(Start::At(output.exit.seq));
-            while !log.try_next().is_some_and(|it| it.entries().any(is_closed)) {
-                actix::clock::sleep(Duration::from_millis(1)).await;
-            }
+            while !within(log.next()).await.unwrap().entries().any(is_closed) {}
         }
     });
 }

@@ -3,53 +3,23 @@
 
 mod support;
 
-use std::{
-    fmt::Write,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::time::Duration;
 
 use actix_process::{Command, Policy, Start};
-use support::{lock, run, within};
-use tracing::{Event, Metadata, Subscriber, field::Visit, span};
+use support::{
+    events::{Events, Told},
+    run, within,
+};
 
-/// Keeps the events of output as text.
-#[derive(Clone, Default)]
-struct Events(Arc<Mutex<Vec<String>>>);
-
-impl Subscriber for Events {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target() == "actix_process::output"
-    }
-
-    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
-        span::Id::from_u64(1)
-    }
-
-    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
-
-    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
-
-    fn event(&self, event: &Event<'_>) {
-        struct Text(String);
-        impl Visit for Text {
-            fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
-                write!(self.0, " {}={value:?}", field.name()).unwrap();
-            }
-        }
-        let mut text = Text(event.metadata().level().to_string());
-        event.record(&mut text);
-        lock(&self.0).push(text.0);
-    }
-
-    fn enter(&self, _: &span::Id) {}
-
-    fn exit(&self, _: &span::Id) {}
+/// The events that were told since the last call, as text.
+fn take(events: &Events) -> Vec<String> {
+    let text = |(level, fields): Told| format!("{level} {}", fields.join(" "));
+    events.take().into_iter().map(text).collect()
 }
 
 #[test]
 fn lines_exits_and_gaps_are_events() {
-    let events = Events::default();
+    let events = Events::new(|metadata| metadata.target() == "actix_process::output");
     let _here = tracing::subscriber::set_default(events.clone());
     run(async || {
         let policy = Policy::builder().log_bound(256 * 1024).start().unwrap();
@@ -72,10 +42,10 @@ fn lines_exits_and_gaps_are_events() {
             format!("{of_error} stream=Stderr line=\"three\""),
             format!("{of_error} status=SIGKILL"),
         ];
-        assert_eq!(std::mem::take(&mut *lock(&events.0)), expected);
+        assert_eq!(take(&events), expected);
         within(after_spawn.trace_lines()).await;
         let without_pid = format!("INFO child={} stream=Stderr line=\"three\"", error.id());
-        assert_eq!(std::mem::take(&mut *lock(&events.0)), [without_pid, expected[4].clone()]);
+        assert_eq!(take(&events), [without_pid, expected[4].clone()]);
     });
     run(async || {
         let policy = Policy::builder().log_bound(256 * 1024).start().unwrap();
@@ -86,7 +56,7 @@ fn lines_exits_and_gaps_are_events() {
         let late = actix::spawn(policy.log(Start::Beginning).lossy().trace_lines());
         policy.shutdown(Duration::ZERO).await;
         within(late).await.unwrap();
-        let events = std::mem::take(&mut *lock(&events.0));
+        let events = take(&events);
         assert!(events[0].starts_with("WARN message=output is gone bytes="), "{}", events[0]);
         assert_eq!(events.iter().filter(|event| event.starts_with("WARN")).count(), 1);
         assert!(events.last().unwrap().ends_with("status=exit code 0"));

@@ -17,8 +17,9 @@ use std::{
 
 use actix::{Actor, Arbiter, Context, Handler};
 use actix_process::{
-    ChildId, Command, Fact, Fault, Gap, Lifecycle, OutputBatch, Overflow, Policy, PolicyBuilder,
-    PolicyHandle, ReplayError, SpawnStep, Start, StartError, Subscribe, inject, replay_spilled,
+    ChildId, Command, Fact, Fault, Gap, Lifecycle, LogReader, OutputBatch, Overflow, Policy,
+    PolicyBuilder, PolicyHandle, ReplayError, SpawnStep, Start, StartError, Subscribe, inject,
+    replay_spilled,
 };
 use support::{lock, recorder, within};
 use tempfile::TempDir;
@@ -230,12 +231,7 @@ fn a_share_that_goes_to_files_and_comes_back_all_the_time_never_stops() {
         let mut reader = policy.log(Start::Beginning);
         let chatty = zeros(256 * MIB).log_share(1000, Overflow::Spill);
         let child = policy.spawn(chatty).await.unwrap();
-        let mut bytes = 0;
-        while bytes < 256 * MIB {
-            let batch = within(reader.next()).await.unwrap();
-            assert_eq!(batch.gap(), None);
-            bytes += bytes_in(&batch);
-        }
+        read(&mut reader, 256 * MIB).await;
         within(child.wait()).await.unwrap();
         policy.shutdown(Duration::ZERO).await;
     });
@@ -260,6 +256,16 @@ fn a_reader_goes_on_from_the_files_when_the_policy_has_ended() {
     });
 }
 
+/// Reads so many bytes, and no gap.
+async fn read(reader: &mut LogReader, wanted: u64) {
+    let mut bytes = 0;
+    while bytes < wanted {
+        let batch = within(reader.next()).await.unwrap();
+        assert_eq!(batch.gap(), None);
+        bytes += bytes_in(&batch);
+    }
+}
+
 fn bytes_in(batch: &actix_process::Batch) -> u64 {
     let chunks = batch.entries().map(|entry| match &entry.fact {
         Fact::Chunk(chunk) => chunk.bytes.len() as u64,
@@ -278,12 +284,7 @@ fn files_that_are_full_block_the_child_until_they_are_read() {
         let child = policy.spawn(zeros(64 * MIB)).await.unwrap();
         let waited = tokio::time::timeout(Duration::from_millis(200), child.wait());
         assert!(waited.await.is_err(), "the child was not blocked");
-        let mut bytes = 0;
-        while bytes < 64 * MIB {
-            let batch = within(reader.next()).await.unwrap();
-            assert_eq!(batch.gap(), None);
-            bytes += bytes_in(&batch);
-        }
+        read(&mut reader, 64 * MIB).await;
         within(child.wait()).await.unwrap();
         policy.shutdown(Duration::ZERO).await;
     });
@@ -302,12 +303,7 @@ async fn falls_back_to_block(policy: PolicyHandle) {
         .await;
     let waited = tokio::time::timeout(Duration::from_millis(200), child.wait());
     assert!(waited.await.is_err(), "the child was not blocked");
-    let mut bytes = 0;
-    while bytes < 16 * MIB {
-        let batch = within(reader.next()).await.unwrap();
-        assert_eq!(batch.gap(), None);
-        bytes += bytes_in(&batch);
-    }
+    read(&mut reader, 16 * MIB).await;
     within(child.wait()).await.unwrap();
     policy.shutdown(Duration::ZERO).await;
 }
@@ -333,12 +329,7 @@ fn a_disk_that_is_full_blocks_the_children_and_what_was_written_before_comes_bac
             let before = policy.spawn(zeros(8 * MIB)).await.unwrap();
             within(before.wait()).await.unwrap();
             inject(fault, 1);
-            let mut bytes = 0;
-            while bytes < 8 * MIB {
-                let batch = within(reader.next()).await.unwrap();
-                assert_eq!(batch.gap(), None);
-                bytes += bytes_in(&batch);
-            }
+            read(&mut reader, 8 * MIB).await;
             drop(reader);
             falls_back_to_block(policy).await;
             inject(fault, 0);
@@ -412,7 +403,11 @@ fn what_a_crash_leaves_is_replayed_and_a_torn_tail_is_cut() {
         };
         let (whole, torn) = replay(directory.path());
         assert!(whole >= 6 * MIB, "{whole} bytes were spilled");
-        assert_eq!(torn, 0);
+        if torn > 0 {
+            // The crash came in the middle of the last write, and has torn it itself.
+            assert_eq!(torn, 1);
+            return;
+        }
         // The last write of the crash did not reach the disk whole.
         let own = fs::read_dir(directory.path()).unwrap().next().unwrap().unwrap().path();
         let last = fs::read_dir(own).unwrap().map(|file| file.unwrap().path()).max().unwrap();

@@ -3,56 +3,22 @@
 
 mod support;
 
-use std::{
-    fmt::Write,
-    sync::{Arc, Mutex},
-};
+use std::sync::Arc;
 
 use actix_process::{
     ChildWatcher, EventLoop, ExitHandler, FastWatcher, MultiLoopWatcher, PidfdWatcher, SafeWatcher,
     ThreadedWatcher,
 };
-use support::{lock, run, within};
+use support::{
+    events::{Events, Told},
+    run, within,
+};
 use tokio::sync::oneshot;
-use tracing::{Event, Level, Metadata, Subscriber, field::Visit, span};
-
-/// Keeps the warnings as text.
-#[derive(Clone, Default)]
-struct Warnings(Arc<Mutex<Vec<String>>>);
-
-impl Subscriber for Warnings {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() == Level::WARN
-    }
-
-    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
-        span::Id::from_u64(1)
-    }
-
-    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
-
-    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
-
-    fn event(&self, event: &Event<'_>) {
-        struct Text(String);
-        impl Visit for Text {
-            fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
-                write!(self.0, "{}={value:?};", field.name()).unwrap();
-            }
-        }
-        let mut text = Text(String::new());
-        event.record(&mut text);
-        lock(&self.0).push(text.0);
-    }
-
-    fn enter(&self, _: &span::Id) {}
-
-    fn exit(&self, _: &span::Id) {}
-}
+use tracing::Level;
 
 #[test]
 fn of_a_lost_status_and_of_handlers_that_lose_their_loop() {
-    let warnings = Warnings::default();
+    let warnings = Events::new(|metadata| *metadata.level() == Level::WARN);
     tracing::subscriber::set_global_default(warnings.clone()).unwrap();
     let makers: [fn() -> Arc<dyn ChildWatcher>; 5] = [
         || Arc::new(PidfdWatcher::new()),
@@ -73,19 +39,21 @@ fn of_a_lost_status_and_of_handlers_that_lose_their_loop() {
             let handler = ExitHandler::new(move |exit| tell.send(exit).unwrap());
             watcher.add_child_handler(pid, handler).unwrap();
             assert_eq!(within(told).await.unwrap().returncode(), 255);
-            let names_it = format!("pid={pid};");
-            let is_it = |text: &String| text.contains(&names_it) && text.contains("status is lost");
-            assert!(lock(&warnings.0).iter().any(is_it), "{:#?}", lock(&warnings.0));
+            let names_it = format!("pid={pid}");
+            let is_it = |(_, fields): &Told| {
+                fields.contains(&names_it) && fields.iter().any(|it| it.contains("status is lost"))
+            };
+            let warned = warnings.take();
+            assert!(warned.iter().any(is_it), "{warned:#?}");
 
-            lock(&warnings.0).clear();
             let mut living = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
             let pid = living.id().try_into().unwrap();
             watcher.add_child_handler(pid, ExitHandler::new(|_| {})).unwrap();
             let other = EventLoop::start().unwrap();
             watcher.attach_loop(Some(other)).unwrap();
             watcher.attach_loop(None).unwrap();
-            let pending = |text: &&String| text.contains("handlers=1;");
-            let warned = lock(&warnings.0).iter().filter(pending).count();
+            let pending = |(_, fields): &&Told| fields.iter().any(|it| it == "handlers=1");
+            let warned = warnings.take().iter().filter(pending).count();
             // Those that need no loop leave none.
             assert_eq!(warned, if watcher.is_active() { 0 } else { 2 }, "{watcher:?}");
             assert!(watcher.remove_child_handler(pid));

@@ -38,7 +38,7 @@ pub(super) struct Cursor {
     /// Entries before this are not handed over: it started in the middle of a turn.
     pub(super) first: Seq,
     pub(super) waker: Option<Waker>,
-    /// A piece that came back from its file, by its first entry.
+    /// Turns that came back from their file.
     pub(super) loaded: Option<Vec<TurnEntries>>,
     /// It waits for that.
     pub(super) loading: bool,
@@ -134,12 +134,12 @@ impl MergedLog {
     /// Hands over what follows the cursor and moves it on; `None` where nothing follows yet, or
     /// what follows has to come back from its file first.
     pub(crate) fn read(&mut self, id: CursorId) -> Option<Batch> {
-        let start = self.start();
+        let (start, dropped) = (self.start(), self.pieces.dropped());
         let cursor = self.cursors.get_mut(&id)?;
         let mut batch = Batch { first: Some(cursor.first), ..Batch::default() };
         if cursor.next < start {
-            batch.gap = cursor.gap(start, self.dropped, Concerned::Anyone);
-            (cursor.next, cursor.passed) = (start, self.dropped);
+            batch.gap = cursor.gap(start, dropped, Concerned::Anyone);
+            (cursor.next, cursor.passed) = (start, dropped);
         }
         let begin = cursor.passed;
         while let Some((first, piece)) = self.pieces.covering(cursor.next)

@@ -21,7 +21,6 @@ pub(crate) struct MergedLog {
     pub(super) pieces: Pieces,
     pub(super) end: Seq,
     pub(super) appended: Totals,
-    pub(super) dropped: Totals,
     /// Places in what was dropped, for the readers that ask for one of them.
     pub(super) milestones: Milestones,
     pub(super) cursors: BTreeMap<CursorId, Cursor>,
@@ -40,7 +39,6 @@ impl MergedLog {
             pieces: Pieces::default(),
             end: Seq(0),
             appended: Totals::default(),
-            dropped: Totals::default(),
             milestones: Milestones::default(),
             cursors: BTreeMap::new(),
             next_cursor: 0,
@@ -134,8 +132,7 @@ impl MergedLog {
             && (self.pieces.cost() > self.bound || !matches!(piece.body, Body::Here(_)))
         {
             let cost = piece.cost();
-            self.milestones.pass(first, self.dropped);
-            self.dropped = piece.until;
+            self.milestones.pass(first, self.pieces.dropped());
             for cursor in self.cursors.values_mut().filter(|cursor| cursor.next <= first) {
                 cursor.behind = cursor.behind.saturating_sub(cost);
             }

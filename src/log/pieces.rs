@@ -55,7 +55,7 @@ impl Piece {
 pub(super) struct Pieces {
     pieces: VecDeque<Piece>,
     /// The totals of everything before the first of them.
-    base: Totals,
+    dropped: Totals,
     /// Those that are in files, by their first entries.
     spilled: BTreeSet<Seq>,
     cost: u64,
@@ -64,6 +64,10 @@ pub(super) struct Pieces {
 impl Pieces {
     pub(super) fn cost(&self) -> u64 {
         self.cost
+    }
+
+    pub(super) fn dropped(&self) -> Totals {
+        self.dropped
     }
 
     /// Where the first piece is that begins here or later.
@@ -101,7 +105,7 @@ impl Pieces {
 
     pub(super) fn pop_front(&mut self) -> Option<Piece> {
         let piece = self.remove(0)?;
-        self.base = piece.until;
+        self.dropped = piece.until;
         Some(piece)
     }
 
@@ -111,7 +115,7 @@ impl Pieces {
 
     /// The totals of everything before this piece.
     fn before(&self, place: usize) -> Totals {
-        place.checked_sub(1).map_or(self.base, |earlier| self.pieces[earlier].until)
+        place.checked_sub(1).map_or(self.dropped, |earlier| self.pieces[earlier].until)
     }
 
     /// The start of the piece that holds this entry, and the totals of everything before that.

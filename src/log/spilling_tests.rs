@@ -5,7 +5,7 @@ use std::task::Waker;
 use super::*;
 use crate::{
     Chunk, Entry, Fact, Stream, Turn,
-    log::{ChildLines, LogShare, Start},
+    log::{ChildLines, LogShare, Start, totals::Totals},
     spill::Store,
 };
 use crossbeam_channel::Receiver;
@@ -66,7 +66,7 @@ impl Spilled {
         while !self.log.is_at_end(reader) {
             if let Some(batch) = self.log.read(reader) {
                 assert_eq!(batch.gap(), None);
-                bytes += bytes_of(&batch);
+                bytes += batch.turns.iter().map(|turn| Totals::of(turn).bytes).sum::<u64>();
             }
             self.spill();
         }
@@ -78,14 +78,6 @@ impl Spilled {
         let files = own.flat_map(|own| std::fs::read_dir(own.unwrap().path()).unwrap());
         files.map(|file| file.unwrap().metadata().unwrap().len()).sum()
     }
-}
-
-fn bytes_of(batch: &crate::Batch) -> u64 {
-    let chunks = batch.entries().map(|entry| match &entry.fact {
-        Fact::Chunk(chunk) => chunk.bytes.len() as u64,
-        Fact::Spawned { .. } | Fact::Exited(_) | Fact::Closed => 0,
-    });
-    chunks.sum()
 }
 
 #[test]

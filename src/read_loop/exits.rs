@@ -37,8 +37,7 @@ impl Core {
     /// Drains what the child's pipes hold, and then states its exit.
     pub(super) fn exited(&mut self, record: ExitRecord) {
         let child = record.child;
-        // From here on a terminal that nobody has open is at its end.
-        drop(self.children.get_mut(&child).and_then(|entry| entry.terminal.take()));
+        self.let_go_of_terminal(child);
         self.drain_all(child);
         let shared = self.children.get_mut(&child).map(|entry| std::mem::take(&mut entry.shared));
         shared.unwrap_or_default().into_iter().for_each(|context| self.drain_all(context));

@@ -8,6 +8,13 @@ use crate::{
 };
 
 impl Core {
+    /// From here on a terminal that nobody has open is at its end.
+    pub(super) fn let_go_of_terminal(&mut self, child: ChildId) {
+        if let Some(entry) = self.children.get_mut(&child) {
+            entry.terminal = None;
+        }
+    }
+
     /// Resizes or hangs up the terminal of a child.
     pub(super) fn terminal(
         &mut self,
@@ -31,7 +38,7 @@ impl Core {
                 self.drain_all(child);
                 self.driver.remove(token);
                 self.end_input(child, Some(libc::EIO));
-                drop(self.children.get_mut(&child).and_then(|entry| entry.terminal.take()));
+                self.let_go_of_terminal(child);
                 self.ended(child, Stream::Stdout);
                 Ok(())
             }
