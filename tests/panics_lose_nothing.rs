@@ -59,10 +59,15 @@ fn nothing_is_lost(fault: Fault, times: usize, part: Part) {
         record.until(|record| bytes(record) == CHILDREN * 100_003).await;
         let seqs: Vec<u64> = record.entries().iter().map(|entry| entry.seq.get()).collect();
         assert!(seqs.iter().enumerate().all(|(place, seq)| place as u64 == *seq), "a hole");
-        let restarted = |event: &&Lifecycle| matches!(event, Lifecycle::Restarted { part: p, .. } if *p == part);
-        record.until(|record| record.lifecycle().iter().filter(restarted).count() == times).await;
+        record.until(|record| restarts(record, part) == times).await;
         policy.shutdown(Duration::ZERO).await;
     });
+}
+
+fn restarts(record: &recorder::Record, part: Part) -> usize {
+    let restarted =
+        |event: &&Lifecycle| matches!(event, Lifecycle::Restarted { part: p, .. } if *p == part);
+    record.lifecycle().iter().filter(restarted).count()
 }
 
 #[test]
@@ -103,6 +108,31 @@ fn in_the_read_loop_before_the_log_is_written() {
 #[test]
 fn in_the_read_loop_before_anyone_is_told() {
     nothing_is_lost(Fault::LoopBeforePublish, 5, Part::ReadLoop);
+}
+
+/// The read loop takes the last step for the waiter of a child that ends alone, if it comes first:
+/// whoever takes it, its panic is the waiter's, and the exit is told once.
+#[test]
+fn in_the_step_of_a_waiter_whose_child_ends_alone() {
+    for fault in [Fault::WaiterBeforeReap, Fault::WaiterAfterReap] {
+        support::run(async || {
+            let intensity = Intensity { restarts: 50, window: Duration::from_secs(60) };
+            let policy = Policy::builder().intensity(intensity).start().unwrap();
+            let (recorder, record) = recorder::start();
+            policy.subscribe(Subscribe::lifecycle(recorder.clone().recipient())).await.unwrap();
+            policy.spawn(Command::new("true")).await.unwrap().wait().await.unwrap();
+            policy.subscribe(Subscribe::exits(recorder.recipient())).await.unwrap();
+            for round in 1..=30 {
+                inject(fault, 1);
+                let child = policy.spawn(Command::shell(format!("exit {round}"))).await.unwrap();
+                let exit = support::within(child.wait()).await.unwrap();
+                assert_eq!(exit.status.returncode(), round);
+                record.until(|record| restarts(record, Part::Waiter) == round as usize).await;
+            }
+            assert_eq!(record.until_exits(30).await.len(), 30);
+            policy.shutdown(Duration::ZERO).await;
+        });
+    }
 }
 
 /// Over the intensity the policy ends, says why to everyone, and leaves no child.

@@ -182,8 +182,7 @@ async fn build(
         Supervisor::new(intensity, Arc::clone(&link), give_up)
     };
     let inbox = Arc::new(Inbox::default());
-    let table = WaiterTable::new(Arc::clone(&inbox), Arc::clone(&link), child_watcher.clone());
-    let table = Rc::new(table);
+    let table = Rc::new(WaiterTable::new(Arc::clone(&inbox), child_watcher.clone()));
     let watcher = Watcher::new(Rc::clone(&table), Rc::clone(&supervisor));
     let watcher = supervisor.start(Part::Watcher, watcher);
     let (spawn_jobs, jobs) = crossbeam_channel::unbounded();

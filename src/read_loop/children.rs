@@ -12,13 +12,15 @@ use crate::{
     child::{ChildCell, CollectedOutput, Collector},
     log::ChildExited,
     pipes::{PipeDriver, PipeKind, PipeToken},
-    waiting::Released,
+    waiting::{ChildSlot, Released},
 };
 
 /// One child.
 #[derive(Debug)]
 pub(super) struct ChildEntry {
     pub(super) cell: Arc<ChildCell>,
+    /// What its waiter owns it by, until its exit.
+    pub(super) slot: Option<Arc<ChildSlot>>,
     pub(super) state: ChildState,
     /// The output pipes that are open.
     pub(super) outputs: SmallVec<[(Stream, PipeToken); 2]>,
@@ -56,6 +58,7 @@ impl ChildEntry {
     ) -> Self {
         ChildEntry {
             cell,
+            slot: None,
             state,
             outputs: SmallVec::new(),
             shared: SmallVec::new(),

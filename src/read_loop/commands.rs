@@ -13,7 +13,7 @@ use crate::{
     pipes::PipeEnd,
     spill::SpillError,
     subscribe::{Interest, Lifecycle, Subscribe},
-    waiting::Released,
+    waiting::{ChildSlot, Released},
 };
 
 /// A command for the read loop.
@@ -91,6 +91,8 @@ pub(crate) enum TerminalAction {
 #[derive(Debug)]
 pub(crate) struct Registration {
     pub(crate) cell: Arc<ChildCell>,
+    /// What its waiter owns it by, where the read loop may take a step for that.
+    pub(crate) slot: Option<Arc<ChildSlot>>,
     pub(crate) stdin: Option<PipeEnd>,
     pub(crate) outputs: SmallVec<[(Stream, PipeEnd); 2]>,
     /// The child's side of its terminal: without one that holds it, a terminal ends as soon as

@@ -9,8 +9,7 @@ use std::{
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
-    thread,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use super::{
@@ -52,8 +51,8 @@ pub(super) struct Core {
     pub(super) gather: Gather<Option<i32>>,
     /// The slowest lossless reader is a whole log behind.
     paused: bool,
-    /// When a running child last closed the last of its pipes.
-    pub(super) dying: Option<Instant>,
+    /// The running child that last closed the last of its pipes, and when.
+    pub(super) dying: Option<(ChildId, Instant)>,
 }
 
 /// With less room than this, some pipe waits for the slowest reader: a driver reads in slabs.
@@ -61,12 +60,6 @@ const LEAST_ROOM: u64 = 2 * SLAB_LEN as u64;
 
 /// How often the end is tried when it panics.
 const LAST_TRIES: usize = 3;
-
-/// Most children are reaped and reported this soon after they have closed their pipes.
-const NEAR: Duration = Duration::from_micros(100);
-
-/// With more children than this, the time is left to them.
-const FEW: usize = 2;
 
 impl Core {
     pub(super) fn new(link: Arc<LoopLink>, driver: Box<dyn PipeDriver>) -> Self {
@@ -119,10 +112,6 @@ impl Core {
     /// applied: what it made possible (a delivery, say) comes with the next settling.
     fn turn(&mut self, quiet: bool) -> io::Result<()> {
         let near = quiet && self.exit_is_near();
-        if near {
-            // The waiter may be waiting for this very core.
-            thread::yield_now();
-        }
         let sleep = quiet && !near && self.link.may_sleep();
         self.read(sleep)?;
         fault_point!(LoopAfterRead);
@@ -150,13 +139,6 @@ impl Core {
         self.append();
         fault_point!(LoopBeforePublish);
         self.publisher.publish();
-    }
-
-    /// Whether an exit record is about to come. A dying child closes its pipes some microseconds
-    /// before it can be reaped, and to sleep and be woken meanwhile takes longer than they do. Not
-    /// with many children: they need the core themselves.
-    fn exit_is_near(&self) -> bool {
-        self.children.len() <= FEW && self.dying.is_some_and(|since| since.elapsed() < NEAR)
     }
 
     /// Pauses the children whose shares of the log are full, and resumes those whose are not.
@@ -239,6 +221,7 @@ impl Core {
     fn register(&mut self, registration: Registration) {
         let Registration {
             cell,
+            slot,
             stdin,
             outputs,
             terminal,
@@ -261,7 +244,8 @@ impl Core {
         span.in_scope(|| tracing::debug!("spawned"));
         let state = ChildState::new(outputs.len());
         let mut entry = Box::new(ChildEntry::new(cell, state, seq, span));
-        (entry.shared, entry.terminal, entry.released_to) = (shared, terminal, released_to);
+        (entry.slot, entry.released_to) = (slot, released_to);
+        (entry.shared, entry.terminal) = (shared, terminal);
         if let Some(recipient) = exit_to {
             entry.exits.add(None, None, recipient);
         }

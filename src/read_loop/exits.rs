@@ -30,7 +30,7 @@ impl Core {
         if outcome.closed {
             self.closed(child);
         } else if entry.outputs.is_empty() {
-            self.dying = Some(Instant::now());
+            self.dying = Some((child, Instant::now()));
         }
     }
 
@@ -68,9 +68,9 @@ impl Core {
         entry.last_seq = seq;
         entry.span.in_scope(|| tracing::debug!(status = %exit.status, "exited"));
         let (cell, audience) = (Arc::clone(&entry.cell), std::mem::take(&mut entry.exits));
-        let collectors = std::mem::take(&mut entry.collectors);
+        let (collectors, slot) = (std::mem::take(&mut entry.collectors), entry.slot.take());
         self.stage(child, Fact::Exited(exit.clone()));
-        self.publisher.notice(Notice::Exited { exit, cell, audience, collectors });
+        self.publisher.notice(Notice::Exited { exit, cell, audience, collectors, slot });
         if outcome.closed {
             self.closed(child);
         }

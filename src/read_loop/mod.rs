@@ -6,6 +6,7 @@ mod commands;
 mod core;
 mod deliver;
 mod drain;
+mod dying;
 mod exits;
 mod input;
 mod link;

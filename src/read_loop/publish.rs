@@ -16,7 +16,7 @@ use crate::{
     log::{ChildExited, Fact},
     spill::SpillError,
     subscribe::{Credits, Interest, Lifecycle, Subscribe},
-    waiting::Released,
+    waiting::{ChildSlot, Released},
 };
 
 /// News that are due once the log holds them.
@@ -30,6 +30,8 @@ pub(super) enum Notice {
         cell: Arc<ChildCell>,
         audience: Audience<ChildExited>,
         collectors: Vec<(Collector, oneshot::Sender<CollectedOutput>)>,
+        /// Dropped when they have been told.
+        slot: Option<Arc<ChildSlot>>,
     },
     /// Nobody holds the child's pipes any more.
     Released(ChildId, Option<Recipient<Released>>),
@@ -89,7 +91,7 @@ impl Publisher {
                 self.lifecycle.tell(Some(child), &Lifecycle::Closed { child, seq });
             }
             Notice::Fact(_, _, Fact::Chunk(_) | Fact::Exited(_)) => {}
-            Notice::Exited { exit, cell, mut audience, collectors } => {
+            Notice::Exited { exit, cell, mut audience, collectors, slot: _slot } => {
                 // First the sticky status: whoever hears of the exit may ask for it.
                 cell.settle(Ok(exit.clone()));
                 audience.tell(None, &exit);

@@ -24,7 +24,7 @@ use crate::{
     input::InputQueue,
     read_loop::{LoopCommand, Registration},
     sys::{pidfd, readiness},
-    waiting::{Adopt, Adoption, ExitRecord, HostedWatcher, Released},
+    waiting::{Adopt, Adoption, ChildSlot, ExitRecord, HostedWatcher, Released},
 };
 
 /// A process that runs its program, and that nobody but its spawn thread knows yet.
@@ -97,9 +97,20 @@ impl Spawner {
         let cell = ChildCell::new(*id, pid, program, input);
         let released_to: Option<Recipient<Released>> =
             leads_group.then(|| self.watcher.clone().recipient());
+        let status_writer = ends.status_writer;
+        let (slot, status_writer) = match pidfd {
+            Some(pidfd) => {
+                let (cell, link) = (Arc::clone(&cell), Arc::clone(&self.link));
+                let slot = ChildSlot::new(cell, pidfd, status_writer, leads_group, started, link);
+                (Some(slot), None)
+            }
+            None => (None, Some(status_writer)),
+        };
         // First the read loop, so that it knows the child when the record comes.
         self.link.push(LoopCommand::Register(Box::new(Registration {
             cell: Arc::clone(&cell),
+            // A hosted child watcher reaps by itself.
+            slot: slot.clone().filter(|_| self.child_watcher.is_none()),
             stdin: ends.stdin,
             outputs: ends.outputs,
             terminal: ends.terminal,
@@ -110,21 +121,12 @@ impl Spawner {
             released_to,
             span,
         })));
-        let status_pipe = ends.status_writer;
-        match pidfd {
-            Some(pidfd) => {
-                let cell = Arc::clone(&cell);
-                self.inbox.put(Adoption {
-                    cell,
-                    pidfd,
-                    status_pipe,
-                    leads_group,
-                    started,
-                    registering,
-                });
-                self.watcher.do_send(Adopt);
-            }
-            None => self.has_ended(&cell, started, status_pipe),
+        if let Some(slot) = slot {
+            self.inbox.put(Adoption { slot, registering });
+            self.watcher.do_send(Adopt);
+        }
+        if let Some(status_writer) = status_writer {
+            self.has_ended(&cell, started, status_writer);
         }
         Child::new(cell, self.policy.clone(), Arc::clone(&self.link))
     }

@@ -1,12 +1,16 @@
 //! `ChildSlot`: the ownership of one child, kept outside the actors so that it outlives a panic.
+//!
+//! Its steps are the waiter's. The read loop may take one for it where it is awake already and
+//! knows that the child is about to end: then the exit does not wait for another thread's wake-up.
 
 use std::{
-    cell::{OnceCell, RefCell},
+    any::Any,
     future::Future,
     io,
     os::fd::{AsFd, OwnedFd},
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError},
     task::{Context, Poll, ready},
     time::Instant,
 };
@@ -14,7 +18,7 @@ use std::{
 use nix::sys::signal::Signal as UnixSignal;
 use tokio::{io::unix::AsyncFd, sync::oneshot};
 
-use super::{Adoption, ExitRecord, HostedWatcher, Target};
+use super::{ExitRecord, HostedWatcher, Target};
 use crate::{
     ChildId, ExitHandler, SignalError, WatchedExit,
     child::ChildCell,
@@ -32,38 +36,58 @@ use crate::{
 pub(crate) struct ChildSlot {
     pub(super) cell: Arc<ChildCell>,
     pidfd: AsyncFd<OwnedFd>,
-    /// What a hosted child watcher is to tell, as long as it has the child.
-    watched: RefCell<Option<oneshot::Receiver<WatchedExit>>>,
     leads_group: bool,
     started: Instant,
-    /// The status, as soon as it is reaped: the kernel gives it only once.
-    record: OnceCell<ExitRecord>,
-    /// The write end, until the record is in it.
-    status_pipe: RefCell<Option<OwnedFd>>,
+    progress: Mutex<Progress>,
     link: Arc<LoopLink>,
 }
 
+/// How far the child has come.
+#[derive(Debug)]
+struct Progress {
+    /// What a hosted child watcher is to tell, as long as it has the child.
+    watched: Option<oneshot::Receiver<WatchedExit>>,
+    /// The status, as soon as it is reaped: the kernel gives it only once.
+    record: Option<ExitRecord>,
+    /// The write end, until the record is in it.
+    status_pipe: Option<OwnedFd>,
+    /// What a step of the read loop's panicked with: the waiter has to answer for it.
+    panic: Option<Box<dyn Any + Send>>,
+}
+
 impl ChildSlot {
-    /// The owner of the child from now on. A hosted child watcher is given its handler, and
-    /// otherwise the pidfd tells the end.
-    pub(super) fn new(
-        adoption: Adoption,
+    /// The owner of the child from now on. The pidfd is registered with the reactor of the
+    /// watcher's thread.
+    pub(crate) fn new(
+        cell: Arc<ChildCell>,
+        pidfd: AsyncFd<OwnedFd>,
+        status_pipe: OwnedFd,
+        leads_group: bool,
+        started: Instant,
         link: Arc<LoopLink>,
-        child_watcher: Option<&HostedWatcher>,
-    ) -> Self {
-        let Adoption { cell, pidfd, status_pipe, leads_group, started, registering } = adoption;
-        let watched = child_watcher.and_then(|watcher| watched_by(watcher, &cell));
-        drop(registering);
-        ChildSlot {
-            cell,
-            pidfd,
-            watched: RefCell::new(watched),
-            leads_group,
-            started,
-            record: OnceCell::new(),
-            status_pipe: RefCell::new(Some(status_pipe)),
-            link,
+    ) -> Arc<Self> {
+        let status_pipe = Some(status_pipe);
+        let progress = Progress { watched: None, record: None, status_pipe, panic: None };
+        let progress = Mutex::new(progress);
+        Arc::new(ChildSlot { cell, pidfd, leads_group, started, progress, link })
+    }
+
+    /// Lets a hosted child watcher tell the end, where it takes the child; otherwise the pidfd does.
+    pub(super) fn host(&self, watcher: &HostedWatcher) {
+        self.progress().watched = watched_by(watcher, &self.cell);
+    }
+
+    /// `None` while another thread is at it.
+    fn try_progress(&self) -> Option<MutexGuard<'_, Progress>> {
+        match self.progress.try_lock() {
+            Ok(progress) => Some(progress),
+            Err(TryLockError::Poisoned(progress)) => Some(progress.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
         }
+    }
+
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn pid(&self) -> i32 {
@@ -81,19 +105,27 @@ impl ChildSlot {
 
     /// Whether the child's end is still to be reported.
     pub(crate) fn is_unreported(&self) -> bool {
-        self.status_pipe.borrow().is_some()
+        self.progress().status_pipe.is_some()
     }
 
     /// Waits for the end, reaps, reports. Ready once the record is written.
     pub(super) fn poll_reported(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_watched(cx));
-        if self.record.get().is_some() {
-            self.advance();
+        let Some(mut progress) = self.try_progress() else {
+            // The read loop is at it, for some microseconds.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        };
+        if let Some(panic) = progress.panic.take() {
+            resume_unwind(panic);
+        }
+        ready!(self.poll_watched(&mut progress, cx));
+        if progress.record.is_some() {
+            self.step(&mut progress);
             return Poll::Ready(Ok(()));
         }
         loop {
             let mut ready = ready!(self.pidfd.poll_read_ready(cx))?;
-            if self.advance() {
+            if self.step(&mut progress) {
                 return Poll::Ready(Ok(()));
             }
             ready.clear_ready();
@@ -101,41 +133,49 @@ impl ChildSlot {
     }
 
     /// Takes what a hosted child watcher tells. Ready too where it has let go of the child.
-    fn poll_watched(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut watched = self.watched.borrow_mut();
-        if let Some(exit) = watched.as_mut() {
+    fn poll_watched(&self, progress: &mut Progress, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(exit) = progress.watched.as_mut() {
             match ready!(Pin::new(exit).poll(cx)) {
                 Ok(WatchedExit { status, usage, .. }) => {
                     let wall_time = self.started.elapsed();
                     let record = ExitRecord { child: self.id(), status, usage, wall_time };
-                    self.record.get_or_init(|| record);
+                    progress.record.get_or_insert(record);
                 }
                 Err(_) => tracing::warn!(
                     child = %self.id(),
                     "the child watcher has let go of the child: its waiter waits for it",
                 ),
             }
-            *watched = None;
+            progress.watched = None;
         }
         Poll::Ready(())
     }
 
     /// Waits by the pidfd from now on.
     pub(super) fn forsake_watcher(&self) {
-        self.watched.take();
+        self.progress().watched = None;
+    }
+
+    /// For the read loop, which never waits: takes the waiter's next step, if it can be taken now.
+    /// True once the record is written. A panic of it is the waiter's.
+    pub(crate) fn lend_a_hand(&self) -> bool {
+        let Some(mut progress) = self.try_progress().filter(|it| it.panic.is_none()) else {
+            return false;
+        };
+        catch_unwind(AssertUnwindSafe(|| self.step(&mut progress))).unwrap_or_else(|panic| {
+            progress.panic = Some(panic);
+            false
+        })
     }
 
     /// Takes every step that can be taken now, each once. True once the record is written.
-    pub(crate) fn advance(&self) -> bool {
-        let record = match self.record.get() {
-            Some(record) => *record,
-            None => match self.reap() {
-                Some(record) => *self.record.get_or_init(|| record),
-                None => return false,
-            },
-        };
+    fn step(&self, progress: &mut Progress) -> bool {
+        if progress.record.is_none() {
+            progress.record = self.reap();
+        }
+        let Some(record) = progress.record else { return false };
         fault_point!(WaiterAfterReap);
-        if let Some(pipe) = self.status_pipe.take() {
+        if let Some(pipe) = progress.status_pipe.take() {
             record.report(&pipe, &self.link);
         }
         true
@@ -165,7 +205,9 @@ impl ChildSlot {
     /// Sends a signal. After the reaping only a group can still be there.
     pub(super) fn signal(&self, signal: UnixSignal, target: Target) -> Result<(), SignalError> {
         let child = self.id();
-        let reaped = self.record.get().is_some();
+        // Held to the end: meanwhile nobody reaps the child, and its number stays its own.
+        let progress = self.progress();
+        let reaped = progress.record.is_some();
         let sent = match target {
             Target::Child if reaped => return Err(SignalError::Ended(child)),
             Target::Child => pidfd::signal(&self.pidfd, signal),

@@ -4,18 +4,16 @@ use std::{
     cell::RefCell,
     collections::{HashMap, VecDeque},
     future::poll_fn,
-    os::fd::OwnedFd,
-    rc::Rc,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use actix::Addr;
 use nix::sys::signal::Signal;
-use tokio::{io::unix::AsyncFd, sync::Notify, time::timeout_at};
+use tokio::{sync::Notify, time::timeout_at};
 
 use super::{ChildSlot, HostedWatcher, waiter::Waiter};
-use crate::{ChildId, child::ChildCell, child_watcher::Registering, read_loop::LoopLink};
+use crate::{ChildId, child_watcher::Registering};
 
 /// A hosted child watcher may take this long to tell the exits of the children that were killed.
 const LAST_WORD: Duration = Duration::from_secs(1);
@@ -23,12 +21,7 @@ const LAST_WORD: Duration = Duration::from_secs(1);
 /// A freshly spawned child on its way to its waiter.
 #[derive(Debug)]
 pub(crate) struct Adoption {
-    pub(crate) cell: Arc<ChildCell>,
-    /// Registered with the reactor of the watcher's thread.
-    pub(crate) pidfd: AsyncFd<OwnedFd>,
-    pub(crate) status_pipe: OwnedFd,
-    pub(crate) leads_group: bool,
-    pub(crate) started: Instant,
+    pub(crate) slot: Arc<ChildSlot>,
     /// Held until a hosted child watcher has the child.
     pub(crate) registering: Option<Registering>,
 }
@@ -50,7 +43,7 @@ impl Inbox {
 
 #[derive(Debug)]
 pub(super) struct Kept {
-    pub(super) slot: Rc<ChildSlot>,
+    pub(super) slot: Arc<ChildSlot>,
     /// None until it is started, and where it has done its work.
     pub(super) waiter: Option<Addr<Waiter>>,
 }
@@ -61,25 +54,22 @@ pub(crate) struct WaiterTable {
     pub(super) kept: RefCell<HashMap<ChildId, Kept>>,
     pub(super) changed: Notify,
     inbox: Arc<Inbox>,
-    link: Arc<LoopLink>,
     child_watcher: Option<HostedWatcher>,
 }
 
 impl WaiterTable {
-    pub(crate) fn new(
-        inbox: Arc<Inbox>,
-        link: Arc<LoopLink>,
-        child_watcher: Option<HostedWatcher>,
-    ) -> Self {
-        WaiterTable { kept: RefCell::default(), changed: Notify::new(), inbox, link, child_watcher }
+    pub(crate) fn new(inbox: Arc<Inbox>, child_watcher: Option<HostedWatcher>) -> Self {
+        WaiterTable { kept: RefCell::default(), changed: Notify::new(), inbox, child_watcher }
     }
 
     /// Takes the next child out of the inbox and keeps it.
-    pub(super) fn adopt(&self) -> Option<Rc<ChildSlot>> {
-        let adoption = self.inbox.take()?;
-        let slot = ChildSlot::new(adoption, Arc::clone(&self.link), self.child_watcher.as_ref());
-        let slot = Rc::new(slot);
-        let kept = Kept { slot: Rc::clone(&slot), waiter: None };
+    pub(super) fn adopt(&self) -> Option<Arc<ChildSlot>> {
+        let Adoption { slot, registering } = self.inbox.take()?;
+        if let Some(watcher) = &self.child_watcher {
+            slot.host(watcher);
+        }
+        drop(registering);
+        let kept = Kept { slot: Arc::clone(&slot), waiter: None };
         self.kept.borrow_mut().insert(slot.id(), kept);
         Some(slot)
     }
@@ -108,7 +98,8 @@ impl WaiterTable {
     /// Reaps and reports the children whose end is still to be reported, when they have been
     /// killed: also those whose waiter was given up.
     pub(crate) async fn reap_all(&self) {
-        let slots: Vec<_> = self.kept.borrow().values().map(|kept| Rc::clone(&kept.slot)).collect();
+        let slots: Vec<_> =
+            self.kept.borrow().values().map(|kept| Arc::clone(&kept.slot)).collect();
         let deadline = Instant::now() + LAST_WORD;
         for slot in slots.into_iter().filter(|slot| slot.is_unreported()) {
             if let Some(watcher) = &self.child_watcher {

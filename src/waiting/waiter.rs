@@ -2,7 +2,7 @@
 
 use std::{
     pin::Pin,
-    rc::Rc,
+    sync::Arc,
     task::{self, Poll, ready},
 };
 
@@ -16,7 +16,7 @@ use super::{ChildSlot, Signal, Watcher, messages::Reaped};
 /// The waiter of one child.
 #[derive(Debug)]
 pub(crate) struct Waiter {
-    pub(super) slot: Rc<ChildSlot>,
+    pub(super) slot: Arc<ChildSlot>,
     pub(super) watcher: WeakAddr<Watcher>,
 }
 

@@ -1,6 +1,6 @@
 //! `Watcher`: the actor that owns `ChildId -> Waiter`, as asyncio's child watcher owns its PIDs.
 
-use std::rc::Rc;
+use std::{rc::Rc, sync::Arc};
 
 use actix::{Actor, Addr, AsyncContext as _, Context, Handler, ResponseFuture, Supervised};
 
@@ -33,7 +33,7 @@ impl Watcher {
         }
     }
 
-    fn start_waiter(&self, slot: Rc<ChildSlot>, watcher: &Addr<Watcher>) {
+    fn start_waiter(&self, slot: Arc<ChildSlot>, watcher: &Addr<Watcher>) {
         let (id, watcher) = (slot.id(), watcher.downgrade());
         let waiter = self.supervisor.start(Part::Waiter, Waiter { slot, watcher });
         if let Some(kept) = self.table.kept.borrow_mut().get_mut(&id) {
@@ -55,7 +55,7 @@ impl Actor for Watcher {
         let missing: Vec<_> = {
             let kept = self.table.kept.borrow();
             let missing = kept.values().filter(|kept| kept.waiter.is_none());
-            missing.map(|kept| Rc::clone(&kept.slot)).filter(|slot| slot.is_unreported()).collect()
+            missing.map(|kept| Arc::clone(&kept.slot)).filter(|slot| slot.is_unreported()).collect()
         };
         let watcher = context.address();
         for slot in missing {

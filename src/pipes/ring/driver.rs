@@ -5,6 +5,7 @@ use std::{
     io,
     os::fd::{AsFd, AsRawFd},
     sync::Arc,
+    thread,
 };
 
 use bytes::Bytes;
@@ -43,6 +44,9 @@ const WATCHED_ROOM: u64 = 4 * SLAB_LEN as u64;
 
 /// A turn that found this many reads makes the next one wait for several.
 const BUSY: usize = 4;
+
+/// With this many pipes to be closed, that is urgent too.
+const ENDED: usize = 64;
 
 /// Completions of the driver's own operations.
 const WAKE: u64 = u64::MAX;
@@ -111,6 +115,8 @@ pub(in crate::pipes) struct Ring {
     wake_count: Box<u64>,
     wake_armed: bool,
     slots: Slots<Pipe>,
+    /// Pipes to be closed when nothing is more urgent.
+    ended: Vec<PipeEnd>,
     writers: Writers,
     watched: Watched,
     /// Pipes that wait for a multishot read or a record's read.
@@ -157,6 +163,7 @@ impl Ring {
             wake_count: Box::new(0),
             wake_armed: false,
             slots: Slots::default(),
+            ended: Vec::new(),
             writers: Writers::default(),
             watched: Watched::default(),
             asking: VecDeque::new(),
@@ -233,7 +240,7 @@ impl Ring {
                 None => {}
             },
             Next::Cancel => cancel(&mut self.ring.0, user_data(token))?,
-            Next::Close => drop(self.slots.remove(token)),
+            Next::Close => self.ended.extend(self.slots.remove(token).map(|pipe| pipe.end)),
         }
         Ok(())
     }
@@ -421,17 +428,20 @@ impl PipeDriver for Ring {
         // Whoever is left in the queue has nothing in flight that could end the sleep. Without a
         // free slab it waits for room, and that does.
         let sleep = sleep && (self.queue.is_empty() || self.hot.provided() == 0);
-        let wait = match (sleep, self.busy) {
+        // Pipes are closed before a sleep, when there is nothing to do that somebody waits for.
+        let closes = sleep && !self.ended.is_empty();
+        let wait = match (sleep && !closes, self.busy) {
             (false, _) => Wait::No,
             (true, false) => Wait::ForOne,
             (true, true) => Wait::ForMany(self.hot_reads),
         };
         enter::enter(&mut self.ring.0, wait)?;
         self.turn = self.turn.wrapping_add(1);
-        let mut reads = 0;
+        let (mut reads, mut idle) = (0, true);
         loop {
             // An entry is taken off the queue before it is handled, and handled whole.
             while let Some(entry) = { self.ring.0.completion().next() } {
+                idle = false;
                 reads += usize::from(cqueue::buffer_select(entry.flags()).is_some());
                 self.complete(&entry, found)?;
             }
@@ -442,6 +452,11 @@ impl PipeDriver for Ring {
         self.gather.flush(&mut |key, bytes| {
             found.push_back(Found { key, what: Observed::Bytes(bytes) });
         });
+        if closes && idle || self.ended.len() >= ENDED {
+            // Who was told of the ends may be waiting for this very core.
+            thread::yield_now();
+            self.ended.clear();
+        }
         self.busy = reads >= BUSY;
         Ok(())
     }
