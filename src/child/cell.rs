@@ -1,10 +1,35 @@
 //! `ChildCell`: what stays known of a child for as long as anyone holds its handle.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering::SeqCst},
+};
 
 use tokio::sync::SetOnce;
 
 use crate::{ChildId, PolicyStopped, Seq, input::InputQueue, log::ChildExited};
+
+/// A place in the log that is known some time.
+#[derive(Debug)]
+pub(crate) struct LatePlace(AtomicU64);
+
+impl LatePlace {
+    /// No entry ever has this number.
+    const UNKNOWN: u64 = u64::MAX;
+
+    fn unknown() -> Self {
+        LatePlace(AtomicU64::new(Self::UNKNOWN))
+    }
+
+    pub(crate) fn set(&self, seq: Seq) {
+        self.0.store(seq.0, SeqCst);
+    }
+
+    pub(crate) fn get(&self) -> Option<Seq> {
+        let number = self.0.load(SeqCst);
+        (number != Self::UNKNOWN).then_some(Seq(number))
+    }
+}
 
 /// A child's identity and its sticky status, set once by the read loop.
 #[derive(Debug)]
@@ -14,9 +39,9 @@ pub(crate) struct ChildCell {
     pub(crate) program: Arc<str>,
     /// What is to be written to its standard input, where that is a pipe.
     pub(crate) input: Option<Arc<InputQueue>>,
-    /// The places of its spawn and of its close in the log, once they have one.
-    pub(crate) spawned: OnceLock<Seq>,
-    pub(crate) closed: OnceLock<Seq>,
+    /// The places of its spawn and of its close in the log.
+    pub(crate) spawned: LatePlace,
+    pub(crate) closed: LatePlace,
     /// The reason is boxed: it is large, and hardly ever there.
     exit: SetOnce<Result<ChildExited, Box<PolicyStopped>>>,
 }
@@ -29,7 +54,7 @@ impl ChildCell {
         input: Option<InputQueue>,
     ) -> Arc<Self> {
         let input = input.map(Arc::new);
-        let (spawned, closed) = (OnceLock::new(), OnceLock::new());
+        let (spawned, closed) = (LatePlace::unknown(), LatePlace::unknown());
         Arc::new(ChildCell { id, pid, program, input, spawned, closed, exit: SetOnce::new() })
     }
 

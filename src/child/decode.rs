@@ -66,7 +66,7 @@ impl Child {
                     // A gap before the child's spawn is not about the child, nor is one of another
                     // one's share.
                     if let (Some(gap), Some(spawned)) = (batch.gap(), cell.spawned.get())
-                        && *spawned <= gap.last
+                        && spawned <= gap.last
                         && gap.concerns(id)
                     {
                         return Some((Err(DecodeError::Gone), None));

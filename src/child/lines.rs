@@ -75,7 +75,7 @@ impl Child {
             {
                 // No line goes on after a gap, and the child's end can be in it.
                 lines = ChildLines::default();
-                if self.cell().closed.get().is_some_and(|closed| *closed <= gap.last) {
+                if self.cell().closed.get().is_some_and(|closed| closed <= gap.last) {
                     return None;
                 }
             }

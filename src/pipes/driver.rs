@@ -117,47 +117,62 @@ impl LoopWaker {
     }
 }
 
-/// A table of slots with generations.
+/// A table of slots with generations. It grows by pages, and never moves what is in it: nothing is
+/// copied while children wait, and no more memory is taken than is needed.
 #[derive(Debug)]
 pub(super) struct Slots<T> {
-    slots: Vec<(u32, Option<T>)>,
+    pages: Vec<Box<Page<T>>>,
     free: Vec<u32>,
 }
 
+/// Slots in a page.
+const PAGE: usize = 64;
+
+type Page<T> = [(u32, Option<T>); PAGE];
+
 impl<T> Default for Slots<T> {
     fn default() -> Self {
-        Slots { slots: Vec::new(), free: Vec::new() }
+        Slots { pages: Vec::new(), free: Vec::new() }
     }
 }
 
 impl<T> Slots<T> {
     pub(super) fn insert(&mut self, value: T) -> PipeToken {
         let slot = self.free.pop().unwrap_or_else(|| {
-            self.slots.push((0, None));
-            self.slots.len() as u32 - 1
+            let first = self.pages.len() * PAGE;
+            self.pages.push(Box::new([const { (0, None) }; PAGE]));
+            self.free.extend((first + 1..first + PAGE).rev().map(|slot| slot as u32));
+            first as u32
         });
-        let (generation, place) = &mut self.slots[slot as usize];
+        let (generation, place) = &mut self.pages[slot as usize / PAGE][slot as usize % PAGE];
         *place = Some(value);
         PipeToken { slot, generation: *generation }
     }
 
     pub(super) fn get(&self, token: PipeToken) -> Option<&T> {
-        let (generation, value) = self.slots.get(token.slot as usize)?;
+        let page = self.pages.get(token.slot as usize / PAGE)?;
+        let (generation, value) = &page[token.slot as usize % PAGE];
         if *generation == token.generation { value.as_ref() } else { None }
     }
 
+    /// The token's slot, while it is the token's.
+    fn slot_mut(&mut self, token: PipeToken) -> Option<&mut (u32, Option<T>)> {
+        let page = self.pages.get_mut(token.slot as usize / PAGE)?;
+        let slot = &mut page[token.slot as usize % PAGE];
+        (slot.0 == token.generation).then_some(slot)
+    }
+
     pub(super) fn get_mut(&mut self, token: PipeToken) -> Option<&mut T> {
-        let (generation, value) = self.slots.get_mut(token.slot as usize)?;
-        if *generation == token.generation { value.as_mut() } else { None }
+        self.slot_mut(token)?.1.as_mut()
     }
 
     pub(super) fn remove(&mut self, token: PipeToken) -> Option<T> {
-        self.get(token)?;
-        let (generation, place) = &mut self.slots[token.slot as usize];
+        let (generation, place) = self.slot_mut(token)?;
+        let value = place.take()?;
         // A token's generation has 24 bits where a ring carries it.
         *generation = (*generation + 1) & 0x00FF_FFFF;
         self.free.push(token.slot);
-        place.take()
+        Some(value)
     }
 }
 

@@ -1,18 +1,17 @@
 //! The read loop's table of children: their pipe contexts and their audience.
 
-use std::{os::fd::OwnedFd, sync::Arc};
+use std::sync::Arc;
 
-use actix::Recipient;
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
-use super::{child_state::ChildState, deliver::Audience};
+use super::{Extras, child_state::ChildState, deliver::Audience};
 use crate::{
-    ChildId, Seq, Stream,
+    Seq, Stream,
     child::{ChildCell, CollectedOutput, Collector},
     log::ChildExited,
     pipes::{PipeDriver, PipeKind, PipeToken},
-    waiting::{ChildSlot, Released},
+    waiting::ChildSlot,
 };
 
 /// One child.
@@ -23,16 +22,10 @@ pub(super) struct ChildEntry {
     pub(super) slot: Option<Arc<ChildSlot>>,
     pub(super) state: ChildState,
     /// The output pipes that are open.
-    pub(super) outputs: SmallVec<[(Stream, PipeToken); 2]>,
-    /// The shared contexts that it writes to.
-    pub(super) shared: SmallVec<[ChildId; 1]>,
-    /// The child's side of its terminal, until its exit.
-    pub(super) terminal: Option<OwnedFd>,
+    pub(super) outputs: SmallVec<[OutputPipe; 2]>,
     pub(super) status: Option<PipeToken>,
     pub(super) input: Option<PipeToken>,
-    /// Those of them that the user has paused.
-    pub(super) paused: Box<[Stream]>,
-    /// The child has used up its share of the log: none of them is read.
+    /// The child has used up its share of the log: none of its outputs is read.
     pub(super) share_is_full: bool,
     /// The driver has a buffer of the input in hand.
     pub(super) writing: bool,
@@ -40,12 +33,35 @@ pub(super) struct ChildEntry {
     pub(super) last_seq: Seq,
     /// How many bytes of it went into the log before its exit.
     pub(super) output_bytes: u64,
-    /// Who hears of this child's exit alone.
+    /// Where somebody waits for this child alone.
+    pub(super) awaited: Option<Box<Awaited>>,
+    pub(super) extras: Option<Box<Extras>>,
+    /// None where nobody wants it: it is large.
+    span: Option<Box<tracing::Span>>,
+}
+
+/// Who waits for one child.
+#[derive(Debug, Default)]
+pub(super) struct Awaited {
+    /// Who hears of its exit.
     pub(super) exits: Audience<ChildExited>,
     /// Who waits for its whole output.
     pub(super) collectors: Vec<(Collector, oneshot::Sender<CollectedOutput>)>,
-    pub(super) released_to: Option<Recipient<Released>>,
-    pub(super) span: tracing::Span,
+}
+
+/// An output pipe that is open.
+#[derive(Debug)]
+pub(super) struct OutputPipe {
+    pub(super) stream: Stream,
+    token: PipeToken,
+    /// The user does not want it to be read.
+    pub(super) paused: bool,
+}
+
+impl OutputPipe {
+    pub(super) fn new(stream: Stream, token: PipeToken) -> Self {
+        OutputPipe { stream, token, paused: false }
+    }
 }
 
 impl ChildEntry {
@@ -61,19 +77,28 @@ impl ChildEntry {
             slot: None,
             state,
             outputs: SmallVec::new(),
-            shared: SmallVec::new(),
-            terminal: None,
             status: None,
             input: None,
-            paused: Box::default(),
             share_is_full: false,
             writing: false,
             last_seq,
             output_bytes: 0,
-            exits: Audience::default(),
-            collectors: Vec::new(),
-            released_to: None,
-            span,
+            awaited: None,
+            extras: None,
+            span: (!span.is_disabled()).then(|| Box::new(span)),
+        }
+    }
+
+    /// Who waits for it.
+    pub(super) fn awaited(&mut self) -> &mut Awaited {
+        self.awaited.get_or_insert_default()
+    }
+
+    /// Tells events inside the child's span.
+    pub(super) fn in_span(&self, tell: impl FnOnce()) {
+        match &self.span {
+            Some(span) => span.in_scope(tell),
+            None => tell(),
         }
     }
 
@@ -82,7 +107,7 @@ impl ChildEntry {
         match kind {
             PipeKind::Output(stream) => {
                 let mut outputs = self.outputs.iter();
-                outputs.find(|(of, _)| *of == stream).map(|(_, token)| *token)
+                outputs.find(|pipe| pipe.stream == stream).map(|pipe| pipe.token)
             }
             PipeKind::Status => self.status,
             PipeKind::Input => self.input,
@@ -91,17 +116,17 @@ impl ChildEntry {
 
     /// Has each of its outputs read or not, as everyone wants.
     pub(super) fn follow_pauses(&self, driver: &mut dyn PipeDriver) {
-        for (stream, token) in &self.outputs {
-            if self.share_is_full || self.paused.contains(stream) {
-                driver.pause(*token);
+        for pipe in &self.outputs {
+            if self.share_is_full || pipe.paused {
+                driver.pause(pipe.token);
             } else {
-                driver.resume(*token);
+                driver.resume(pipe.token);
             }
         }
     }
 
     /// The streams whose pipes are open.
     pub(super) fn streams(&self) -> SmallVec<[Stream; 2]> {
-        self.outputs.iter().map(|(stream, _)| *stream).collect()
+        self.outputs.iter().map(|pipe| pipe.stream).collect()
     }
 }

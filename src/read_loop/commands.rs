@@ -95,15 +95,30 @@ pub(crate) struct Registration {
     pub(crate) slot: Option<Arc<ChildSlot>>,
     pub(crate) stdin: Option<PipeEnd>,
     pub(crate) outputs: SmallVec<[(Stream, PipeEnd); 2]>,
-    /// The child's side of its terminal: without one that holds it, a terminal ends as soon as
-    /// nobody has it open, which a child can change again (by `/dev/tty`).
-    pub(crate) terminal: Option<OwnedFd>,
-    /// The shared contexts that it writes to.
-    pub(crate) shared: SmallVec<[ChildId; 1]>,
     /// Its own part of the log.
     pub(crate) share: Option<LogShare>,
     pub(crate) status: OwnedFd,
     pub(crate) exit_to: Option<Recipient<ChildExited>>,
-    pub(crate) released_to: Option<Recipient<Released>>,
+    pub(crate) extras: Option<Box<Extras>>,
     pub(crate) span: tracing::Span,
+}
+
+/// What few children have.
+#[derive(Debug)]
+pub(crate) struct Extras {
+    /// The child's side of its terminal, until its exit: without one that holds it, a terminal ends
+    /// as soon as nobody has it open, which a child can change again (by `/dev/tty`).
+    pub(crate) terminal: Option<OwnedFd>,
+    /// The shared contexts that it writes to.
+    pub(crate) shared: SmallVec<[ChildId; 1]>,
+    pub(crate) released_to: Option<Recipient<Released>>,
+}
+
+impl Extras {
+    /// `None` where there are none.
+    pub(crate) fn some(self) -> Option<Box<Self>> {
+        let Extras { terminal, shared, released_to } = &self;
+        let none = terminal.is_none() && shared.is_empty() && released_to.is_none();
+        (!none).then(|| Box::new(self))
+    }
 }

@@ -15,7 +15,7 @@ use std::{
 use super::{
     LoopCommand, LoopLink, Registration,
     child_state::{ChildState, Phase},
-    children::ChildEntry,
+    children::{ChildEntry, OutputPipe},
     publish::{Notice, Publisher},
 };
 use crate::{
@@ -146,7 +146,7 @@ impl Core {
         let changes = self.link.log().share_changes();
         for (child, full) in changes {
             if let Some(entry) = self.children.get_mut(&child) {
-                entry.span.in_scope(|| tracing::debug!(full, "its share of the log"));
+                entry.in_span(|| tracing::debug!(full, "its share of the log"));
                 entry.share_is_full = full;
                 entry.follow_pauses(&mut *self.driver);
             }
@@ -205,7 +205,9 @@ impl Core {
             LoopCommand::Unsubscribe(id) => {
                 self.publisher.unsubscribe(id);
                 for entry in self.children.values_mut() {
-                    entry.exits.remove(id);
+                    if let Some(awaited) = &mut entry.awaited {
+                        awaited.exits.remove(id);
+                    }
                 }
             }
             // The turn looks at the room and at every subscriber's credit anyway.
@@ -219,40 +221,27 @@ impl Core {
     }
 
     fn register(&mut self, registration: Registration) {
-        let Registration {
-            cell,
-            slot,
-            stdin,
-            outputs,
-            terminal,
-            shared,
-            share,
-            status,
-            exit_to,
-            released_to,
-            span,
-        } = registration;
+        let Registration { cell, slot, stdin, outputs, share, status, exit_to, extras, span } =
+            registration;
         let child = cell.id;
         if let Some(share) = share {
             self.link.log().set_share(child, share);
         }
         let fact = Fact::Spawned { pid: cell.pid, program: Arc::clone(&cell.program) };
         let seq = self.stage(child, fact.clone());
-        // Registered once, so it is not set yet.
-        let _ = cell.spawned.set(seq);
+        cell.spawned.set(seq);
         self.publisher.notice(Notice::Fact(seq, child, fact));
         span.in_scope(|| tracing::debug!("spawned"));
         let state = ChildState::new(outputs.len());
         let mut entry = Box::new(ChildEntry::new(cell, state, seq, span));
-        (entry.slot, entry.released_to) = (slot, released_to);
-        (entry.shared, entry.terminal) = (shared, terminal);
+        (entry.slot, entry.extras) = (slot, extras);
         if let Some(recipient) = exit_to {
-            entry.exits.add(None, None, recipient);
+            entry.awaited().exits.add(None, None, recipient);
         }
         let key = |kind| PipeKey { child, kind };
         for (stream, pipe) in outputs {
             let token = self.driver.add(key(PipeKind::Output(stream)), pipe);
-            entry.outputs.push((stream, token));
+            entry.outputs.push(OutputPipe::new(stream, token));
         }
         entry.status = Some(self.driver.add(key(PipeKind::Status), status.into()));
         entry.input = stdin.map(|pipe| self.driver.add_writer(key(PipeKind::Input), pipe));
@@ -266,7 +255,7 @@ impl Core {
         let cell = ChildCell::new(context, 0, "shared output".into(), None);
         let (state, seq) = (ChildState::shared(), self.link.log().end());
         let mut entry = Box::new(ChildEntry::new(cell, state, seq, tracing::Span::none()));
-        entry.outputs.push((Stream::Stdout, token));
+        entry.outputs.push(OutputPipe::new(Stream::Stdout, token));
         self.children.insert(context, entry);
     }
 
@@ -321,7 +310,7 @@ impl Core {
         if !after_exit {
             entry.output_bytes += chunk.bytes.len() as u64;
         }
-        for (collector, _) in &mut entry.collectors {
+        for (collector, _) in entry.awaited.iter_mut().flat_map(|awaited| &mut awaited.collectors) {
             collector.push(&chunk);
         }
     }
@@ -339,7 +328,7 @@ impl Core {
             Some(Err(_)) => {}
             None => {
                 if let Some(entry) = self.children.get_mut(&cell.id) {
-                    entry.collectors.push((collector, reply));
+                    entry.awaited().collectors.push((collector, reply));
                 }
             }
         }

@@ -21,7 +21,7 @@ impl Core {
     pub(super) fn ended(&mut self, child: ChildId, stream: Stream) {
         let Some(entry) = self.children.get_mut(&child) else { return };
         let open = entry.outputs.len();
-        entry.outputs.retain(|(of, _)| *of != stream);
+        entry.outputs.retain(|pipe| pipe.stream != stream);
         if entry.outputs.len() == open {
             // It was hung up before.
             return;
@@ -39,11 +39,12 @@ impl Core {
         let child = record.child;
         self.let_go_of_terminal(child);
         self.drain_all(child);
-        let shared = self.children.get_mut(&child).map(|entry| std::mem::take(&mut entry.shared));
+        let extras = self.children.get_mut(&child).and_then(|entry| entry.extras.as_mut());
+        let shared = extras.map(|extras| std::mem::take(&mut extras.shared));
         shared.unwrap_or_default().into_iter().for_each(|context| self.drain_all(context));
         let Some(entry) = self.children.get_mut(&child) else { return };
         // A paused stream has nobody to hold back any more, and is to come to its end.
-        entry.paused = Box::default();
+        entry.outputs.iter_mut().for_each(|pipe| pipe.paused = false);
         entry.follow_pauses(&mut *self.driver);
         if let Some(token) = entry.status.take() {
             self.driver.remove(token);
@@ -66,11 +67,11 @@ impl Core {
         });
         self.dying = None;
         entry.last_seq = seq;
-        entry.span.in_scope(|| tracing::debug!(status = %exit.status, "exited"));
-        let (cell, audience) = (Arc::clone(&entry.cell), std::mem::take(&mut entry.exits));
-        let (collectors, slot) = (std::mem::take(&mut entry.collectors), entry.slot.take());
+        entry.in_span(|| tracing::debug!(status = %exit.status, "exited"));
+        let cell = Arc::clone(&entry.cell);
+        let (awaited, slot) = (entry.awaited.take(), entry.slot.take());
         self.stage(child, Fact::Exited(exit.clone()));
-        self.publisher.notice(Notice::Exited { exit, cell, audience, collectors, slot });
+        self.publisher.notice(Notice::Exited { exit, cell, awaited, slot });
         if outcome.closed {
             self.closed(child);
         }
@@ -104,10 +105,9 @@ impl Core {
         self.end_input(child, Some(libc::EPIPE));
         let entry = self.children.remove(&child);
         if let Some(entry) = &entry {
-            // Closed once, so it is not set yet.
-            let _ = entry.cell.closed.set(seq);
+            entry.cell.closed.set(seq);
         }
-        let released_to = entry.and_then(|entry| entry.released_to);
+        let released_to = entry.and_then(|entry| entry.extras?.released_to);
         self.publisher.notice(Notice::Fact(seq, child, Fact::Closed));
         self.publisher.notice(Notice::Released(child, released_to));
     }

@@ -59,8 +59,8 @@ impl Core {
         if !matches!(entry.state.phase(), Phase::Running | Phase::Shared) {
             return;
         }
-        let others = entry.paused.iter().copied().filter(|of| *of != stream);
-        entry.paused = others.chain(paused.then_some(stream)).collect();
+        let pipes = entry.outputs.iter_mut().filter(|pipe| pipe.stream == stream);
+        pipes.for_each(|pipe| pipe.paused = paused);
         entry.follow_pauses(&mut *self.driver);
     }
 }

@@ -14,6 +14,6 @@ mod publish;
 mod state_manager;
 mod terminal;
 
-pub(crate) use commands::{LoopCommand, Registration, TerminalAction};
+pub(crate) use commands::{Extras, LoopCommand, Registration, TerminalAction};
 pub(crate) use link::LoopLink;
 pub(crate) use state_manager::{Run, StateManager};

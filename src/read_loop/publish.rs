@@ -3,16 +3,15 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use actix::Recipient;
-use tokio::sync::oneshot;
 
 use super::{
     LoopLink,
-    children::ChildEntry,
+    children::{Awaited, ChildEntry},
     deliver::{Audience, OutputSubscriber},
 };
 use crate::{
     ChildId, Part, PolicyStopped, Seq, SubscriptionId,
-    child::{ChildCell, CollectedOutput, Collector},
+    child::ChildCell,
     log::{ChildExited, Fact},
     spill::SpillError,
     subscribe::{Credits, Interest, Lifecycle, Subscribe},
@@ -28,8 +27,7 @@ pub(super) enum Notice {
     Exited {
         exit: ChildExited,
         cell: Arc<ChildCell>,
-        audience: Audience<ChildExited>,
-        collectors: Vec<(Collector, oneshot::Sender<CollectedOutput>)>,
+        awaited: Option<Box<Awaited>>,
         /// Dropped when they have been told.
         slot: Option<Arc<ChildSlot>>,
     },
@@ -91,10 +89,11 @@ impl Publisher {
                 self.lifecycle.tell(Some(child), &Lifecycle::Closed { child, seq });
             }
             Notice::Fact(_, _, Fact::Chunk(_) | Fact::Exited(_)) => {}
-            Notice::Exited { exit, cell, mut audience, collectors, slot: _slot } => {
+            Notice::Exited { exit, cell, awaited, slot: _slot } => {
                 // First the sticky status: whoever hears of the exit may ask for it.
                 cell.settle(Ok(exit.clone()));
-                audience.tell(None, &exit);
+                let Awaited { mut exits, collectors } = awaited.map(|it| *it).unwrap_or_default();
+                exits.tell(None, &exit);
                 self.exits.tell(None, &exit);
                 self.lifecycle.tell(Some(exit.child), &Lifecycle::Exited(exit.clone()));
                 for (collector, reply) in collectors {
@@ -135,7 +134,7 @@ impl Publisher {
             }
             (Interest::Exits(recipient), Some(cell), entry) => match (cell.exit(), entry) {
                 (Some(Ok(exit)), _) => recipient.do_send(exit),
-                (None, Some(entry)) => entry.exits.add(Some(id), None, recipient),
+                (None, Some(entry)) => entry.awaited().exits.add(Some(id), None, recipient),
                 (Some(Err(_)) | None, _) => {}
             },
         }

@@ -10,8 +10,9 @@ use crate::{
 impl Core {
     /// From here on a terminal that nobody has open is at its end.
     pub(super) fn let_go_of_terminal(&mut self, child: ChildId) {
-        if let Some(entry) = self.children.get_mut(&child) {
-            entry.terminal = None;
+        let extras = self.children.get_mut(&child).and_then(|entry| entry.extras.as_mut());
+        if let Some(extras) = extras {
+            extras.terminal = None;
         }
     }
 

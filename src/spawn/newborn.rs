@@ -22,9 +22,9 @@ use crate::{
     SpawnError, SpawnStep, WatchError, WatchedExit,
     child::ChildCell,
     input::InputQueue,
-    read_loop::{LoopCommand, Registration},
+    read_loop::{Extras, LoopCommand, Registration},
     sys::{pidfd, readiness},
-    waiting::{Adopt, Adoption, ChildSlot, ExitRecord, HostedWatcher, Released},
+    waiting::{Adopt, Adoption, ChildSlot, ExitRecord, HostedWatcher},
 };
 
 /// A process that runs its program, and that nobody but its spawn thread knows yet.
@@ -95,8 +95,11 @@ impl Spawner {
         let on_terminal = command.terminal.is_some();
         let input = ends.stdin.is_some().then(|| InputQueue::new(on_terminal));
         let cell = ChildCell::new(*id, pid, program, input);
-        let released_to: Option<Recipient<Released>> =
-            leads_group.then(|| self.watcher.clone().recipient());
+        let extras = Extras {
+            terminal: ends.terminal,
+            shared: shared_by(command),
+            released_to: leads_group.then(|| self.watcher.clone().recipient()),
+        };
         let status_writer = ends.status_writer;
         let (slot, status_writer) = match pidfd {
             Some(pidfd) => {
@@ -113,12 +116,10 @@ impl Spawner {
             slot: slot.clone().filter(|_| self.child_watcher.is_none()),
             stdin: ends.stdin,
             outputs: ends.outputs,
-            terminal: ends.terminal,
-            shared: shared_by(command),
             share: command.share,
             status: ends.status,
             exit_to,
-            released_to,
+            extras: extras.some(),
             span,
         })));
         if let Some(slot) = slot {

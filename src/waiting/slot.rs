@@ -48,7 +48,8 @@ struct Progress {
     /// What a hosted child watcher is to tell, as long as it has the child.
     watched: Option<oneshot::Receiver<WatchedExit>>,
     /// The status, as soon as it is reaped: the kernel gives it only once.
-    record: Option<ExitRecord>,
+    /// Boxed: most children still run.
+    record: Option<Box<ExitRecord>>,
     /// The write end, until the record is in it.
     status_pipe: Option<OwnedFd>,
     /// What a step of the read loop's panicked with: the waiter has to answer for it.
@@ -139,7 +140,7 @@ impl ChildSlot {
                 Ok(WatchedExit { status, usage, .. }) => {
                     let wall_time = self.started.elapsed();
                     let record = ExitRecord { child: self.id(), status, usage, wall_time };
-                    progress.record.get_or_insert(record);
+                    progress.record.get_or_insert_with(|| Box::new(record));
                 }
                 Err(_) => tracing::warn!(
                     child = %self.id(),
@@ -171,9 +172,9 @@ impl ChildSlot {
     /// Takes every step that can be taken now, each once. True once the record is written.
     fn step(&self, progress: &mut Progress) -> bool {
         if progress.record.is_none() {
-            progress.record = self.reap();
+            progress.record = self.reap().map(Box::new);
         }
-        let Some(record) = progress.record else { return false };
+        let Some(record) = &progress.record else { return false };
         fault_point!(WaiterAfterReap);
         if let Some(pipe) = progress.status_pipe.take() {
             record.report(&pipe, &self.link);
