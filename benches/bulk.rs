@@ -6,10 +6,12 @@ mod support;
 
 use std::{collections::HashMap, sync::PoisonError, time::Duration};
 
+use actix_process::{Command, Output};
 use criterion::{BenchmarkId, Criterion, Throughput};
 
 use support::{
     children::{self, now},
+    paired::paired,
     raw, sink, with_policy,
 };
 
@@ -22,6 +24,11 @@ fn writer(writers: usize) -> (String, u64) {
     (format!("write {} {BLOCK} {start}", TOTAL / writers / BLOCK), start)
 }
 
+/// Only the standard output is piped, as the peer's is.
+fn commands(part: &str, count: usize) -> Vec<Command> {
+    (0..count).map(|_| children::command(part).stderr(Output::Inherit)).collect()
+}
+
 fn since(start: u64) -> Duration {
     Duration::from_nanos(now() - start)
 }
@@ -31,8 +38,7 @@ fn ours(writers: usize) -> Duration {
         let bytes = sink::shared(0);
         let counted = bytes.clone();
         let (part, start) = writer(writers);
-        let commands = (0..writers).map(|_| children::command(&part)).collect();
-        sink::run(&policy, commands, move |_, chunk| {
+        sink::run(&policy, commands(&part, writers), move |_, chunk| {
             *counted.lock().unwrap_or_else(PoisonError::into_inner) += chunk.bytes.len();
         })
         .await;
@@ -57,8 +63,7 @@ fn jain(writers: usize) -> f64 {
         let seen = sink::shared((0_usize, HashMap::new(), 0.0));
         let counted = seen.clone();
         let (part, _) = writer(writers);
-        let commands = (0..writers).map(|_| children::command(&part)).collect();
-        sink::run(&policy, commands, move |child, chunk| {
+        sink::run(&policy, commands(&part, writers), move |child, chunk| {
             let mut seen = counted.lock().unwrap();
             let (total, each, index) = &mut *seen;
             *each.entry(child).or_insert(0_usize) += chunk.bytes.len();
@@ -80,7 +85,7 @@ fn slow_pipe() -> Duration {
     with_policy(async |policy| {
         let times = sink::shared(Vec::new());
         let taken = times.clone();
-        let mut commands: Vec<_> = (0..16).map(|_| children::command(&writer(4).0)).collect();
+        let mut commands = commands(&writer(4).0, 16);
         commands.push(children::command("tick 200"));
         sink::run(&policy, commands, move |_, chunk| {
             if chunk.bytes[0] != b'x' && chunk.bytes.len() == 8 {
@@ -113,6 +118,16 @@ fn main() {
     }
     group.finish();
     criterion.final_summary();
+    if !support::whole() {
+        return;
+    }
+    for writers in [16, 256] {
+        paired(
+            &format!("bulk, {writers} writers, 1 GiB"),
+            if support::short() { 1 } else { 15 },
+            &[("actix-process", &|| ours(writers)), ("poll+read", &|| poll_loop(writers))],
+        );
+    }
     for writers in [16, 256] {
         println!("fairness, {writers} writers: Jain {:.4}", jain(writers));
     }

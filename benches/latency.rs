@@ -14,7 +14,10 @@ use criterion::Criterion;
 use tempfile::NamedTempFile;
 use tokio::sync::mpsc;
 
-use support::children::{self, now};
+use support::{
+    children::{self, now},
+    paired::paired,
+};
 
 /// The subscriber: takes the time when the exit is in its hand.
 struct Subscriber(mpsc::UnboundedSender<u64>);
@@ -168,4 +171,24 @@ fn main() {
         group.finish();
     }
     criterion.final_summary();
+    if !support::whole() {
+        return;
+    }
+    // Children of each way in a round.
+    const EACH: u32 = 300;
+    let each = |rounds: Duration| rounds / EACH;
+    for (name, stamp) in [("exit latency", Stamp::shared()), ("after output", Stamp::Output)] {
+        let rounds = u64::from(EACH);
+        paired(
+            name,
+            if support::short() { 1 } else { 21 },
+            &[
+                ("actix-process", &|| {
+                    each(support::with_policy(async |policy| ours(&policy, &stamp, rounds).await))
+                }),
+                ("blocking waitpid", &|| each(waitpid(&stamp, rounds))),
+                ("tokio::process + a hop", &|| each(tokio_and_a_hop(&stamp, rounds))),
+            ],
+        );
+    }
 }

@@ -3,6 +3,7 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, unreachable_pub, missing_docs)]
 
 pub mod children;
+pub mod paired;
 pub mod raw;
 pub mod sink;
 
@@ -38,6 +39,11 @@ pub fn cpu_time() -> Duration {
 pub fn median(times: &mut [Duration]) -> Duration {
     times.sort_unstable();
     times[times.len() / 2]
+}
+
+/// Whether all of the bench is to run, and not only what a filter names.
+pub fn whole() -> bool {
+    std::env::args().skip(1).all(|argument| argument.starts_with("--"))
 }
 
 /// Whether the bench shall only show that it works, as criterion's own `--test` does.

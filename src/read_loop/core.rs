@@ -5,7 +5,7 @@
 //! its result in the next queue, so that a turn cut short by a panic is taken up by the next one.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::VecDeque,
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
@@ -27,6 +27,7 @@ use crate::{
     waiting::ExitRecord,
 };
 use bytes::Bytes;
+use rustc_hash::FxHashMap;
 use tokio::sync::oneshot;
 
 /// The place of the next entry: after the staged ones, which follow the log's.
@@ -39,7 +40,7 @@ pub(super) struct Core {
     pub(super) link: Arc<LoopLink>,
     pub(super) driver: Box<dyn PipeDriver>,
     /// Boxed: the table has up to twice as many places as children.
-    pub(super) children: HashMap<ChildId, Box<ChildEntry>>,
+    pub(super) children: FxHashMap<ChildId, Box<ChildEntry>>,
     pub(super) publisher: Publisher,
     commands: VecDeque<LoopCommand>,
     found: VecDeque<Found>,
@@ -68,7 +69,7 @@ impl Core {
             publisher: Publisher::new(Arc::clone(&link)),
             link,
             driver,
-            children: HashMap::new(),
+            children: FxHashMap::default(),
             commands: VecDeque::new(),
             found: VecDeque::new(),
             records: VecDeque::new(),
@@ -301,11 +302,10 @@ impl Core {
         writer: Option<i32>,
         bytes: Bytes,
     ) {
-        let Some(entry) = self.children.get(&child) else { return };
+        let Some(entry) = self.children.get_mut(&child) else { return };
         let after_exit = matches!(entry.state.phase(), Phase::Exited | Phase::Closed);
         let chunk = Chunk { stream, bytes, after_exit, writer };
-        let seq = self.stage(child, Fact::Chunk(chunk.clone()));
-        let Some(entry) = self.children.get_mut(&child) else { return };
+        let seq = next_seq(&self.staged, &self.link);
         entry.last_seq = seq;
         if !after_exit {
             entry.output_bytes += chunk.bytes.len() as u64;
@@ -313,6 +313,7 @@ impl Core {
         for (collector, _) in entry.awaited.iter_mut().flat_map(|awaited| &mut awaited.collectors) {
             collector.push(&chunk);
         }
+        self.staged.push(Entry { seq, turn: self.turn, child, fact: Fact::Chunk(chunk) });
     }
 
     /// Starts to collect a child's output, with what the log has of it.

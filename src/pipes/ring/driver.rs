@@ -34,7 +34,8 @@ const HOT_GROUP: u16 = 2;
 /// Small buffers: the longest exit record fits.
 const RECORD_BUFFERS: (u16, usize) = (256, 64);
 const COLD_BUFFERS: (u16, usize) = (256, 4096);
-const HOT_BUFFERS: u16 = 16;
+/// More in a turn are faster with hundreds of writers, and less fair.
+const HOT_BUFFERS: u16 = 24;
 
 /// A one-shot read of at most this much would have fitted a cold buffer.
 const SHORT: usize = COLD_BUFFERS.1;
@@ -149,7 +150,7 @@ impl Ring {
         records.provide(usize::MAX);
         let cold = CopyGroup::register(&submitter, COLD_GROUP, COLD_BUFFERS.0, COLD_BUFFERS.1)?;
         let hot = HotGroup {
-            ring: BufferRing::register(&submitter, HOT_GROUP, HOT_BUFFERS)?,
+            ring: BufferRing::register(&submitter, HOT_GROUP, HOT_BUFFERS.next_power_of_two())?,
             slabs: (0..HOT_BUFFERS).map(|_| None).collect(),
             free: (0..HOT_BUFFERS).rev().collect(),
         };
