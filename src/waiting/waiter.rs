@@ -1,4 +1,5 @@
-//! `Waiter`: one actor for each child. It waits on the pidfd, reaps, and reports.
+//! `Waiter`: one actor for each child. It waits on the pidfd, reaps, and reports: by its slot, whose
+//! last step the read loop may have taken for it by then.
 
 use std::{
     pin::Pin,
