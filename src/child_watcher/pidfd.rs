@@ -9,13 +9,11 @@ use std::{
 use tokio::sync::oneshot;
 
 use super::{
-    ChildWatcher, ExitHandler, Registered, WatchError, contract::warn_of_pending,
-    registry::Registry, table::admit,
+    ChildWatcher, ExitHandler, Registered, WatchError,
+    contract::warn_of_pending,
+    registry::{Registry, admit_with_pidfd},
 };
-use crate::{
-    EventLoop,
-    sys::{pidfd, readiness},
-};
+use crate::{EventLoop, sys::readiness};
 
 /// Watches each child by its pidfd, on the loop that it is attached to. Handlers' closures run on
 /// that loop. The default on Linux.
@@ -94,8 +92,8 @@ async fn ended(
 impl ChildWatcher for PidfdWatcher {
     fn add_child_handler(&self, pid: i32, handler: ExitHandler) -> Result<(), WatchError> {
         let on = self.on().clone().filter(EventLoop::is_running).ok_or(WatchError::Inactive)?;
-        let Some(handler) = admit(pid, handler, Some(&on))? else { return Ok(()) };
-        let pidfd = pidfd::open(pid).map_err(WatchError::of_child(pid, "open its pidfd"))?;
+        let admitted = admit_with_pidfd(pid, handler, Some(&on))?;
+        let Some((handler, pidfd)) = admitted else { return Ok(()) };
         let registered = Registered { handler, on: None };
         let replaced = {
             // Again, and held: an attachment comes wholly before or wholly after.

@@ -6,8 +6,14 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use super::{Registered, WatchError, WatchedExit};
-use crate::sys::wait::{self, Which};
+use super::{ExitHandler, Registered, WatchError, WatchedExit, table::admit};
+use crate::{
+    EventLoop,
+    sys::{
+        pidfd,
+        wait::{self, Which},
+    },
+};
 
 /// The children, each with its wait, `W`, which ends when it is dropped.
 #[derive(Debug)]
@@ -115,5 +121,23 @@ impl<W> Registry<W> {
             std::mem::take(&mut children.entries)
         };
         entries.into_values().map(|entry| entry.wait).collect()
+    }
+}
+
+/// The handler and its child's pidfd, where the child is there to be watched. One that is reaped
+/// meanwhile, by an earlier registration or by someone else, is told to be lost.
+pub(super) fn admit_with_pidfd(
+    pid: i32,
+    handler: ExitHandler,
+    on: Option<&EventLoop>,
+) -> Result<Option<(ExitHandler, OwnedFd)>, WatchError> {
+    let Some(handler) = admit(pid, handler, on)? else { return Ok(None) };
+    match pidfd::open(pid) {
+        Ok(pidfd) => Ok(Some((handler, pidfd))),
+        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {
+            handler.call_on(on, WatchedExit::lost(pid));
+            Ok(None)
+        }
+        Err(error) => Err(WatchError::of_child(pid, "open its pidfd")(error)),
     }
 }

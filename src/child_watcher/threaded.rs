@@ -13,8 +13,11 @@ use nix::{
     sys::eventfd::{EfdFlags, EventFd},
 };
 
-use super::{ChildWatcher, ExitHandler, Registered, WatchError, registry::Registry, table::admit};
-use crate::{EventLoop, sys::pidfd};
+use super::{
+    ChildWatcher, ExitHandler, Registered, WatchError,
+    registry::{Registry, admit_with_pidfd},
+};
+use crate::EventLoop;
 
 /// Waits for each child on a thread of its own. It needs no loop: attaching has no effect, and it
 /// is active until it is closed. A handler's closure runs on the loop of the thread that added it,
@@ -96,9 +99,9 @@ impl ChildWatcher for ThreadedWatcher {
             return Err(WatchError::Inactive);
         }
         let on = EventLoop::current();
-        let Some(handler) = admit(pid, handler, on.as_ref())? else { return Ok(()) };
+        let admitted = admit_with_pidfd(pid, handler, on.as_ref())?;
+        let Some((handler, pidfd)) = admitted else { return Ok(()) };
         let error = |step| WatchError::of_child(pid, step);
-        let pidfd = pidfd::open(pid).map_err(error("open its pidfd"))?;
         let cancel = EventFd::from_flags(EfdFlags::EFD_CLOEXEC);
         let cancel = Arc::new(cancel.map_err(io::Error::from).map_err(error("make its eventfd"))?);
         let replaced = self.0.add(pid, Registered { handler, on }, pidfd, |registration, pidfd| {
