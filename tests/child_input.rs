@@ -12,8 +12,9 @@ use std::{
 
 use actix_process::{Command, ExitStatus, Fact, SpawnStep, Start, Stdin, StdinError, Stream};
 use bytes::Bytes;
+use futures::StreamExt;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use support::{run_with_both_launches, run_with_policy, within};
+use support::{run_with_both_launches, run_with_policy, until, within};
 
 const MIB: usize = 1024 * 1024;
 
@@ -33,8 +34,8 @@ fn a_hundred_megabytes_through_cat_in_both_directions_at_once() {
         let stdin = child.stdin().unwrap();
         let writer = actix::spawn(async move {
             for number in 0..100_u8 {
-                stdin.write(vec![number; MIB]).unwrap();
                 stdin.ready().await.unwrap();
+                stdin.write(vec![number; MIB]).unwrap();
             }
             stdin.write_eof().unwrap();
             assert!(matches!(stdin.write("more"), Err(StdinError::Ended)));
@@ -74,6 +75,22 @@ fn a_child_that_never_reads_and_exits_is_an_error_to_its_writer() {
         assert!(matches!(refused, Err(StdinError::Unread(_))), "{refused:?}");
         assert!(matches!(stdin.write("more"), Err(StdinError::Unread(_))));
         assert_eq!(within(child.wait()).await.unwrap().status, ExitStatus::Code(3));
+    });
+}
+
+#[test]
+fn a_child_that_ends_once_it_has_read_everything_is_no_error_to_its_writer() {
+    run_with_policy(async |policy| {
+        for _ in 0..20 {
+            let child = policy.spawn(fed(Command::shell("head -c 300000 | wc -c"))).await.unwrap();
+            let stdin = child.stdin().unwrap();
+            let parts = futures::stream::repeat(Bytes::from(vec![b'x'; 20_000])).take(15);
+            within(stdin.write_stream(parts)).await.unwrap();
+            assert_eq!(within(child.output()).await.unwrap().stdout.trim_ascii(), b"300000");
+            until("the input is closed", || stdin.write("").is_err()).await;
+            within(stdin.flush()).await.unwrap();
+            assert!(matches!(within(stdin.ready()).await, Err(StdinError::Unread(_))));
+        }
     });
 }
 

@@ -204,8 +204,8 @@ fn a_hundred_thousand_bytes_are_typed_at_the_pace_of_the_child() {
         };
         let keyboard = child.stdin().unwrap();
         for part in typed.chunks(7_000) {
-            keyboard.write(part.to_vec()).unwrap();
             within(keyboard.ready()).await.unwrap();
+            keyboard.write(part.to_vec()).unwrap();
         }
         within(keyboard.flush()).await.unwrap();
         child.wait_for_line(expected.trim_end(), SOON).await.unwrap();

@@ -116,14 +116,13 @@ impl InputQueue {
         self.close(None);
     }
 
-    /// Ready when writers need not wait: below the marks, or with `all` when all is written.
+    /// Ready when writers need not wait: below the marks, or with `all` when all is written. That
+    /// stays so when the pipe is closed afterwards.
     pub(super) fn poll_ready(&self, all: bool, waker: &Waker) -> Poll<Result<(), StdinError>> {
         let mut state = self.lock();
-        if let End::Closed(Some(_)) = state.end {
+        let in_vain = if all { state.discarded } else { matches!(state.end, End::Closed(Some(_))) };
+        if in_vain {
             return Poll::Ready(state.check_open());
-        }
-        if all && state.discarded {
-            return Poll::Ready(Err(StdinError::Ended));
         }
         let ready = if all { state.queued == 0 } else { !state.full };
         if ready {
@@ -269,5 +268,16 @@ mod tests {
             Poll::Ready(Err(StdinError::Unread(_)))
         ));
         assert!(matches!(queue.push(Bytes::from_static(b"x")), Err(StdinError::Unread(_))));
+    }
+
+    #[test]
+    fn what_was_written_whole_stays_written_when_the_reader_goes_away() {
+        let queue = InputQueue::new(false);
+        queue.push(Bytes::from_static(b"x")).unwrap();
+        queue.written(1);
+        queue.close(Some(libc::EPIPE));
+        assert!(matches!(queue.poll_ready(true, Waker::noop()), Poll::Ready(Ok(()))));
+        let more = queue.poll_ready(false, Waker::noop());
+        assert!(matches!(more, Poll::Ready(Err(StdinError::Unread(_)))));
     }
 }

@@ -47,8 +47,8 @@ pub enum StdinError {
 /// let child = policy.spawn(Command::new("wc").arg("-l").stdin(Stdin::Piped)).await?;
 /// let stdin = child.stdin().expect("it was asked for");
 /// for line in ["one\n", "two\n"] {
-///     stdin.write(line)?;
 ///     stdin.ready().await?;
+///     stdin.write(line)?;
 /// }
 /// stdin.write_eof()?;
 /// assert_eq!(child.output().await?.stdout.trim_ascii(), b"2");
@@ -79,7 +79,8 @@ impl ChildStdin {
         Ok(())
     }
 
-    /// Waits until writing more is welcome.
+    /// Waits until writing more is welcome. To be asked before a write: after the last one, a child
+    /// that has read all of it may end at any time, and then nothing more is welcome.
     ///
     /// # Errors
     ///
@@ -88,16 +89,18 @@ impl ChildStdin {
         poll_fn(|context| self.queue.poll_ready(false, context.waker())).await
     }
 
-    /// Waits until all that was written is in the child's pipe.
+    /// Waits until all that was written is in the child's pipe. That stays so if the child ends then.
     ///
     /// # Errors
     ///
-    /// As [`ready`](ChildStdin::ready), and [`StdinError::Ended`] where an abort has discarded some.
+    /// [`StdinError::Unread`] where the child has read no more before all was in its pipe,
+    /// [`StdinError::Ended`] where an abort has discarded some.
     pub async fn flush(&self) -> Result<(), StdinError> {
         poll_fn(|context| self.queue.poll_ready(true, context.waker())).await
     }
 
-    /// Writes a whole stream of bytes, at the child's pace, without ending the input.
+    /// Writes a whole stream of bytes, at the child's pace, without ending the input. At the end the
+    /// last of them may be queued still: see [`flush`](ChildStdin::flush).
     ///
     /// # Errors
     ///
@@ -105,8 +108,8 @@ impl ChildStdin {
     pub async fn write_stream(&self, source: impl Stream<Item = Bytes>) -> Result<(), StdinError> {
         let mut source = std::pin::pin!(source);
         while let Some(bytes) = poll_fn(|context| source.as_mut().poll_next(context)).await {
-            self.write(bytes)?;
             self.ready().await?;
+            self.write(bytes)?;
         }
         Ok(())
     }
