@@ -109,11 +109,17 @@ impl Spawner {
             }
             None => (None, Some(status_writer)),
         };
-        // First the read loop, so that it knows the child when the record comes.
+        // A hosted child watcher reaps by itself.
+        let lent = slot.clone().filter(|_| self.child_watcher.is_none());
+        // First the watcher: what the read loop makes of the child's end finds it adopted. A record
+        // that comes before the loop knows the child waits in the status pipe.
+        if let Some(slot) = slot {
+            self.inbox.put(Adoption { slot, registering });
+            self.watcher.do_send(Adopt);
+        }
         self.link.push(LoopCommand::Register(Box::new(Registration {
             cell: Arc::clone(&cell),
-            // A hosted child watcher reaps by itself.
-            slot: slot.clone().filter(|_| self.child_watcher.is_none()),
+            slot: lent,
             stdin: ends.stdin,
             outputs: ends.outputs,
             share: command.share,
@@ -122,10 +128,6 @@ impl Spawner {
             extras: extras.some(),
             span,
         })));
-        if let Some(slot) = slot {
-            self.inbox.put(Adoption { slot, registering });
-            self.watcher.do_send(Adopt);
-        }
         if let Some(status_writer) = status_writer {
             self.has_ended(&cell, started, status_writer);
         }

@@ -1,4 +1,5 @@
-//! Waiting: one waiter for each child, the only owner of it until it is reaped.
+//! Waiting: one waiter for each child, which owns it until it is reaped. Only the read loop, where it
+//! is awake at the child's end, may take the last step for it.
 
 mod hosted;
 mod messages;

@@ -4,7 +4,9 @@ use std::{
     cell::RefCell,
     collections::{HashMap, VecDeque},
     future::poll_fn,
-    sync::{Arc, Mutex, PoisonError},
+    io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::Poll,
     time::{Duration, Instant},
 };
 
@@ -13,7 +15,7 @@ use nix::sys::signal::Signal;
 use tokio::{sync::Notify, time::timeout_at};
 
 use super::{ChildSlot, HostedWatcher, waiter::Waiter};
-use crate::{ChildId, child_watcher::Registering};
+use crate::{ChildId, child_watcher::Registering, supervise::contain};
 
 /// A hosted child watcher may take this long to tell the exits of the children that were killed.
 const LAST_WORD: Duration = Duration::from_secs(1);
@@ -32,12 +34,16 @@ pub(crate) struct Adoption {
 pub(crate) struct Inbox(Mutex<VecDeque<Adoption>>);
 
 impl Inbox {
-    pub(crate) fn put(&self, adoption: Adoption) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push_back(adoption);
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Adoption>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn take(&self) -> Option<Adoption> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    pub(crate) fn put(&self, adoption: Adoption) {
+        self.lock().push_back(adoption);
+    }
+
+    fn take(&self) -> Option<Adoption> {
+        self.lock().pop_front()
     }
 }
 
@@ -74,10 +80,12 @@ impl WaiterTable {
         Some(slot)
     }
 
-    /// Signals every child, and every group that a child leads or led. Also those that no watcher
-    /// has adopted, should it be gone.
+    /// Signals every child, and every group that a child leads or led. Also those that the watcher
+    /// has still to adopt.
     pub(crate) fn signal_all(&self, signals: &[Signal]) {
-        while self.adopt().is_some() {}
+        for Adoption { slot, .. } in &*self.inbox.lock() {
+            slot.signal_all(signals);
+        }
         for kept in self.kept.borrow().values() {
             kept.slot.signal_all(signals);
         }
@@ -88,7 +96,7 @@ impl WaiterTable {
         loop {
             let changed = self.changed.notified();
             let left = |kept: &Kept| kept.slot.is_unreported() || kept.slot.leads_group();
-            if !self.kept.borrow().values().any(left) {
+            if self.inbox.lock().is_empty() && !self.kept.borrow().values().any(left) {
                 return;
             }
             changed.await;
@@ -96,14 +104,15 @@ impl WaiterTable {
     }
 
     /// Reaps and reports the children whose end is still to be reported, when they have been
-    /// killed: also those whose waiter was given up.
+    /// killed: also those whose waiter was given up, or that no watcher has adopted.
     pub(crate) async fn reap_all(&self) {
+        while self.adopt().is_some() {}
         let slots: Vec<_> =
             self.kept.borrow().values().map(|kept| Arc::clone(&kept.slot)).collect();
         let deadline = Instant::now() + LAST_WORD;
         for slot in slots.into_iter().filter(|slot| slot.is_unreported()) {
             if let Some(watcher) = &self.child_watcher {
-                let told = poll_fn(|cx| slot.poll_reported(cx));
+                let told = reported(&slot);
                 if watcher.is_active() && timeout_at(deadline.into(), told).await.is_ok() {
                     continue;
                 }
@@ -112,7 +121,7 @@ impl WaiterTable {
                     slot.forsake_watcher();
                 }
             }
-            if let Err(error) = poll_fn(|cx| slot.poll_reported(cx)).await {
+            if let Err(error) = reported(&slot).await {
                 tracing::error!(child = %slot.id(), %error, "a killed child cannot be waited for");
             }
         }
@@ -122,4 +131,24 @@ impl WaiterTable {
     pub(crate) fn unreported(&self) -> usize {
         self.kept.borrow().values().filter(|kept| kept.slot.is_unreported()).count()
     }
+}
+
+/// A step that panics is tried again so often: nobody restarts the host as a waiter is restarted.
+const RETRIES: u32 = 3;
+
+/// Waits until the child's end is reported, in the place of its waiter.
+async fn reported(slot: &ChildSlot) -> io::Result<()> {
+    let mut panics = 0;
+    poll_fn(|cx| {
+        let step = contain("the last step of a waiter", || slot.poll_reported(cx));
+        step.unwrap_or_else(|| {
+            panics += 1;
+            if panics > RETRIES {
+                return Poll::Ready(Err(io::Error::other("its last step panics")));
+            }
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        })
+    })
+    .await
 }

@@ -54,8 +54,10 @@ impl Actor for Watcher {
     fn started(&mut self, context: &mut Self::Context) {
         let missing: Vec<_> = {
             let kept = self.table.kept.borrow();
-            let missing = kept.values().filter(|kept| kept.waiter.is_none());
-            missing.map(|kept| Arc::clone(&kept.slot)).filter(|slot| slot.is_unreported()).collect()
+            let missing = kept.values().filter(|kept| kept.waiter.is_none()).map(|kept| &kept.slot);
+            // The read loop may have reported one before it had a waiter; only a leader's has ended.
+            let at_work = missing.filter(|slot| slot.is_unreported() || !slot.leads_group());
+            at_work.map(Arc::clone).collect()
         };
         let watcher = context.address();
         for slot in missing {

@@ -429,7 +429,11 @@ impl PipeDriver for Ring {
         // Whoever is left in the queue has nothing in flight that could end the sleep. Without a
         // free slab it waits for room, and that does.
         let sleep = sleep && (self.queue.is_empty() || self.hot.provided() == 0);
-        // Pipes are closed before a sleep, when there is nothing to do that somebody waits for.
+        // Pipes are closed before a sleep, when there is nothing to do that somebody waits for. Under
+        // load there always is, and the wait is one that gathers: so right before it.
+        if sleep && self.busy {
+            self.ended.clear();
+        }
         let closes = sleep && !self.ended.is_empty();
         let wait = match (sleep && !closes, self.busy) {
             (false, _) => Wait::No,
