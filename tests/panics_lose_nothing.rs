@@ -135,6 +135,44 @@ fn in_the_step_of_a_waiter_whose_child_ends_alone() {
     }
 }
 
+/// Such a child may be reported by the read loop before it has a waiter.
+#[test]
+fn in_the_watcher_after_it_adopted_children_that_end_at_once() {
+    support::run(async || {
+        let intensity = Intensity { restarts: 50, window: Duration::from_secs(60) };
+        let policy = Policy::builder().intensity(intensity).start().unwrap();
+        policy.spawn(Command::new("true")).await.unwrap().wait().await.unwrap();
+        let before = support::open_descriptors_at_rest().await;
+        for _ in 0..5 {
+            inject(Fault::WatcherAfterAdopt, 1);
+            let child = policy.spawn(Command::new("true")).await.unwrap();
+            support::within(child.wait()).await.unwrap();
+        }
+        support::until("all are let go of", || support::open_descriptors() == before).await;
+        policy.shutdown(support::DEADLINE).await;
+    });
+}
+
+/// There the shutdown takes the step for the waiter, and nobody restarts it.
+#[test]
+fn in_a_step_that_the_shutdown_takes() {
+    for _ in 0..10 {
+        support::run(async || {
+            let intensity = Intensity { restarts: 50, window: Duration::from_secs(60) };
+            let policy = Policy::builder().intensity(intensity).start().unwrap();
+            let sleeping = || policy.spawn(Command::new("sleep").arg("1000"));
+            let children = [sleeping().await.unwrap(), sleeping().await.unwrap()];
+            inject(Fault::WaiterBeforeReap, 1);
+            support::within(policy.shutdown(Duration::ZERO)).await;
+            inject(Fault::WaiterBeforeReap, 0);
+            for child in &children {
+                let exit = support::within(child.wait()).await.unwrap();
+                assert_eq!(exit.status.returncode(), -libc::SIGTERM);
+            }
+        });
+    }
+}
+
 /// Over the intensity the policy ends, says why to everyone, and leaves no child.
 fn gives_up(fault: Fault, part: Part) {
     support::run(async || {
@@ -172,6 +210,21 @@ fn too_many_in_the_read_loop_end_the_policy() {
 #[test]
 fn too_many_in_a_waiter_end_the_policy() {
     gives_up(Fault::WaiterBeforeReap, Part::Waiter);
+}
+
+/// Also where the step panics whoever takes it: then the status is not to be had, but the reason is.
+#[test]
+fn a_waiter_that_always_panics_ends_the_policy() {
+    support::run(async || {
+        let intensity = Intensity { restarts: 2, window: Duration::from_secs(60) };
+        let policy = Policy::builder().intensity(intensity).grace(Duration::ZERO).start().unwrap();
+        inject(Fault::WaiterAfterReap, usize::MAX);
+        let child = policy.spawn(Command::new("true")).await.unwrap();
+        let reason = support::within(policy.stopped()).await;
+        inject(Fault::WaiterAfterReap, 0);
+        assert!(matches!(reason, PolicyStopped::GaveUp { part: Part::Waiter, .. }), "{reason}");
+        assert_eq!(support::within(child.wait()).await.unwrap_err(), reason);
+    });
 }
 
 #[test]

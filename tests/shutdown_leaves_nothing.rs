@@ -91,6 +91,30 @@ fn six_hundred_that_are_killed_together_are_all_told() {
     });
 }
 
+/// Whatever the shutdown comes between: the spawn, the adoption, the waiter's start.
+#[test]
+fn a_spawn_under_way_does_not_delay_it() {
+    for round in 0..60_u64 {
+        run(async || {
+            let policy = Policy::start().unwrap();
+            policy.spawn(Command::new("true")).await.unwrap().wait().await.unwrap();
+            let spawn = policy.spawn(Command::new("sleep").arg("1000"));
+            let shutdown = async {
+                let moment = Instant::now() + Duration::from_micros(round * 20);
+                while Instant::now() < moment {
+                    tokio::task::yield_now().await;
+                }
+                // The grace is the deadline: where it is waited for, the test fails.
+                policy.shutdown(support::DEADLINE).await;
+            };
+            let (child, _) = futures::join!(spawn, shutdown);
+            if let Ok(child) = child {
+                assert_eq!(child.wait().await.unwrap().status.returncode(), -libc::SIGTERM);
+            }
+        });
+    }
+}
+
 #[test]
 fn a_stopped_child_is_continued_to_hear_the_term() {
     run(async || {

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     Driver, PolicyStopped, StartError,
-    read_loop::{LoopLink, Run, StateManager},
+    read_loop::{LoopCommand, LoopLink, Run, StateManager},
     spawn::Spawner,
     spill::Spiller,
     supervise::{Part, Supervisor},
@@ -128,6 +128,22 @@ pub(super) fn start(settings: PolicyBuilder) -> Result<PolicyHandle, StartError>
     Ok(handle)
 }
 
+/// A panic of the host itself, as of a `tracing` layer under it, keeps nobody waiting for ever.
+struct ToldOfAPanic<'a> {
+    host: &'a Host,
+    link: Arc<LoopLink>,
+}
+
+impl Drop for ToldOfAPanic<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let reason = PolicyStopped::DriverFailed("the policy's thread panicked".into());
+            self.link.push(LoopCommand::Finish(reason.clone()));
+            let _ = self.host.stopped.set(reason);
+        }
+    }
+}
+
 type Ready = std::sync::mpsc::SyncSender<Result<PolicyHandle, StartError>>;
 
 /// The host's thread.
@@ -144,6 +160,7 @@ fn run(
             Ok((handle, running)) => {
                 // Whoever started the policy waits for it, or has gone, and the handle with them.
                 let _ = ready.send(Ok(handle));
+                let _told = ToldOfAPanic { host, link: Arc::clone(&running.link) };
                 running.until_stopped(&mut stop_requests).await
             }
             Err(error) => {

@@ -11,6 +11,8 @@ mod armed {
         WaiterBeforeReap,
         /// In a waiter, between the reaping and the report.
         WaiterAfterReap,
+        /// In a waiter: it does not take its steps. Not a panic.
+        WaiterStalled,
         /// In the watcher, before it takes an adopted child.
         WatcherBeforeAdopt,
         /// In the watcher, after it took one and before its waiter runs.

@@ -44,6 +44,11 @@ impl ActorFuture<Waiter> for Wait {
         _: &mut Context<Waiter>,
         cx: &mut task::Context<'_>,
     ) -> Poll<()> {
+        #[cfg(feature = "fault-injection")]
+        if crate::supervise::fault_due(crate::supervise::Fault::WaiterStalled) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         match ready!(waiter.slot.poll_reported(cx)) {
             Ok(()) => {
                 if let Some(watcher) = waiter.watcher.upgrade() {

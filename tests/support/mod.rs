@@ -104,6 +104,20 @@ pub fn open_descriptors() -> usize {
     Belongings::now().descriptors.values().sum()
 }
 
+/// How many there are when the ends of pipes that are done with have been closed.
+pub async fn open_descriptors_at_rest() -> usize {
+    let mut before = open_descriptors();
+    let mut same = 0;
+    until("the descriptors stay the same", || {
+        let now = open_descriptors();
+        same = if now == before { same + 1 } else { 0 };
+        before = now;
+        same == 20
+    })
+    .await;
+    before
+}
+
 pub fn children() -> Vec<String> {
     Belongings::now().children
 }
