@@ -111,12 +111,9 @@ impl Spawner {
         };
         // A hosted child watcher reaps by itself.
         let lent = slot.clone().filter(|_| self.child_watcher.is_none());
-        // First the watcher: what the read loop makes of the child's end finds it adopted. A record
-        // that comes before the loop knows the child waits in the status pipe.
-        if let Some(slot) = slot {
-            self.inbox.put(Adoption { slot, registering });
-            self.watcher.do_send(Adopt);
-        }
+        // Into the inbox before the read loop can see the child's end, and make it known; but the loop
+        // is woken first, which has the child's pipes to read.
+        let adoption = slot.map(|slot| self.inbox.put(Adoption { slot, registering }));
         self.link.push(LoopCommand::Register(Box::new(Registration {
             cell: Arc::clone(&cell),
             slot: lent,
@@ -128,6 +125,9 @@ impl Spawner {
             extras: extras.some(),
             span,
         })));
+        if adoption.is_some() {
+            self.watcher.do_send(Adopt);
+        }
         if let Some(status_writer) = status_writer {
             self.has_ended(&cell, started, status_writer);
         }

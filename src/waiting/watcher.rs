@@ -98,8 +98,16 @@ impl Handler<Reaped> for Watcher {
 impl Handler<Released> for Watcher {
     type Result = ();
 
-    fn handle(&mut self, Released(child): Released, _: &mut Self::Context) {
+    /// The read loop may tell it before the watcher has looked into the inbox.
+    fn handle(&mut self, Released(child): Released, context: &mut Self::Context) {
+        let is_kept = self.table.kept.borrow().contains_key(&child);
+        let inbox = std::iter::from_fn(|| self.table.adopt());
+        let adopted: Vec<_> = if is_kept { Vec::new() } else { inbox.collect() };
+        // First of all: a panic loses the message.
         self.forget(child);
+        for slot in adopted.into_iter().filter(|slot| slot.id() != child) {
+            self.start_waiter(slot, &context.address());
+        }
     }
 }
 
