@@ -113,7 +113,9 @@ impl Spawner {
         let lent = slot.clone().filter(|_| self.child_watcher.is_none());
         // Into the inbox before the read loop can see the child's end, and make it known; but the loop
         // is woken first, which has the child's pipes to read.
-        let adoption = slot.map(|slot| self.inbox.put(Adoption { slot, registering }));
+        if let Some(slot) = slot {
+            self.inbox.put(Adoption { slot, registering });
+        }
         self.link.push(LoopCommand::Register(Box::new(Registration {
             cell: Arc::clone(&cell),
             slot: lent,
@@ -125,11 +127,9 @@ impl Spawner {
             extras: extras.some(),
             span,
         })));
-        if adoption.is_some() {
-            self.watcher.do_send(Adopt);
-        }
-        if let Some(status_writer) = status_writer {
-            self.has_ended(&cell, started, status_writer);
+        match status_writer {
+            None => self.watcher.do_send(Adopt),
+            Some(status_writer) => self.has_ended(&cell, started, status_writer),
         }
         Child::new(cell, self.policy.clone(), Arc::clone(&self.link))
     }
