@@ -124,7 +124,7 @@ fn main() {
     for writers in [16, 256] {
         paired(
             &format!("bulk, {writers} writers, 1 GiB"),
-            if support::short() { 1 } else { 15 },
+            15,
             &[("actix-process", &|| ours(writers)), ("poll+read", &|| poll_loop(writers))],
         );
     }

@@ -181,7 +181,7 @@ fn main() {
         let rounds = u64::from(EACH);
         paired(
             name,
-            if support::short() { 1 } else { 21 },
+            21,
             &[
                 ("actix-process", &|| {
                     each(support::with_policy(async |policy| ours(&policy, &stamp, rounds).await))

@@ -3,60 +3,22 @@
 
 mod support;
 
-use std::{fmt, time::Duration};
-
-use actix_process::{Command, Fault, Intensity, Policy, PolicyStopped, inject};
-use tracing::{
-    Event, Metadata, Subscriber,
-    field::{Field, Visit},
-    span::{Attributes, Id, Record},
-};
-
-struct Panicking;
-
-impl Subscriber for Panicking {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.is_event()
-    }
-
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-
-    fn event(&self, event: &Event<'_>) {
-        event.record(&mut LastStep);
-    }
-
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-    fn enter(&self, _: &Id) {}
-    fn exit(&self, _: &Id) {}
-}
-
-struct LastStep;
-
-impl Visit for LastStep {
-    fn record_debug(&mut self, _: &Field, value: &dyn fmt::Debug) {
-        if format!("{value:?}").contains("last step of a waiter") {
-            panic!("injected: a layer");
-        }
-    }
-}
+use actix_process::{Command, PolicyStopped};
+use support::events::Events;
 
 #[test]
 fn in_the_shutdown() {
-    tracing::subscriber::set_global_default(Panicking).unwrap();
+    let panicking = Events::new(|metadata| metadata.is_event()).at_each(|(_, fields)| {
+        // In the shutdown the policy's own thread takes the step, and says that it panicked.
+        if fields.iter().any(|field| field.contains("last step of a waiter")) {
+            panic!("injected: a layer");
+        }
+    });
+    tracing::subscriber::set_global_default(panicking).unwrap();
     support::run(async || {
-        let intensity = Intensity { restarts: 2, window: Duration::from_secs(60) };
-        let policy = Policy::builder().intensity(intensity).grace(Duration::ZERO).start().unwrap();
-        // The waiter's step panics whoever takes it; in the shutdown the layer hears of it.
-        inject(Fault::WaiterAfterReap, usize::MAX);
-        let child = policy.spawn(Command::new("true")).await.unwrap();
-        let reason = support::within(policy.stopped()).await;
-        inject(Fault::WaiterAfterReap, 0);
+        let (policy, reason) = support::ended_by_a_waiter_that_always_panics().await;
         let expected = PolicyStopped::DriverFailed("the policy's thread panicked".into());
         assert_eq!(reason, expected);
-        assert_eq!(support::within(child.wait()).await.unwrap_err(), expected);
         assert!(policy.spawn(Command::new("true")).await.is_err());
     });
 }

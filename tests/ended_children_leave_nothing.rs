@@ -11,15 +11,13 @@ use support::{open_descriptors, open_descriptors_at_rest, run_with_policy, until
 async fn leave_nothing(policy: &PolicyHandle, command: impl Fn() -> Command) {
     within(policy.spawn(command()).await.unwrap().wait()).await.unwrap();
     let before = open_descriptors_at_rest().await;
-    // Fewer than make the ring close them at once.
-    for _ in 0..20 {
-        within(policy.spawn(command()).await.unwrap().wait()).await.unwrap();
+    // Fewer than make the ring close them at once, and more.
+    for children in [20, 300] {
+        for _ in 0..children {
+            within(policy.spawn(command()).await.unwrap().wait()).await.unwrap();
+        }
+        until("they are let go of", || open_descriptors() == before).await;
     }
-    until("they are let go of", || open_descriptors() == before).await;
-    for _ in 0..300 {
-        within(policy.spawn(command()).await.unwrap().wait()).await.unwrap();
-    }
-    until("they are let go of", || open_descriptors() == before).await;
     // Nothing is left that it would have to wait for.
     within(policy.shutdown(support::DEADLINE)).await;
 }

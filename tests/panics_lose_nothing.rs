@@ -5,9 +5,7 @@ mod support;
 
 use std::{collections::HashSet, time::Duration};
 
-use actix_process::{
-    Command, Fault, Intensity, Lifecycle, Part, Policy, PolicyStopped, Subscribe, inject,
-};
+use actix_process::{Command, Fault, Lifecycle, Part, PolicyStopped, Subscribe, inject};
 use support::recorder;
 
 const CHILDREN: usize = 100;
@@ -15,8 +13,7 @@ const CHILDREN: usize = 100;
 /// A hundred children, each with 100,000 bytes, while `fault` panics `times` times.
 fn nothing_is_lost(fault: Fault, times: usize, part: Part) {
     support::run(async || {
-        let intensity = Intensity { restarts: 50, window: Duration::from_secs(60) };
-        let policy = Policy::builder().intensity(intensity).start().unwrap();
+        let policy = support::restarting(50).start().unwrap();
         let (recorder, record) = recorder::start();
         policy.subscribe(Subscribe::lifecycle(recorder.clone().recipient())).await.unwrap();
         policy.subscribe(Subscribe::output(recorder.clone().recipient())).await.unwrap();
@@ -116,8 +113,7 @@ fn in_the_read_loop_before_anyone_is_told() {
 fn in_the_step_of_a_waiter_whose_child_ends_alone() {
     for fault in [Fault::WaiterBeforeReap, Fault::WaiterAfterReap] {
         support::run(async || {
-            let intensity = Intensity { restarts: 50, window: Duration::from_secs(60) };
-            let policy = Policy::builder().intensity(intensity).start().unwrap();
+            let policy = support::restarting(50).start().unwrap();
             let (recorder, record) = recorder::start();
             policy.subscribe(Subscribe::lifecycle(recorder.clone().recipient())).await.unwrap();
             policy.spawn(Command::new("true")).await.unwrap().wait().await.unwrap();
@@ -139,8 +135,7 @@ fn in_the_step_of_a_waiter_whose_child_ends_alone() {
 #[test]
 fn in_the_watcher_after_it_adopted_children_that_end_at_once() {
     support::run(async || {
-        let intensity = Intensity { restarts: 50, window: Duration::from_secs(60) };
-        let policy = Policy::builder().intensity(intensity).start().unwrap();
+        let policy = support::restarting(50).start().unwrap();
         policy.spawn(Command::new("true")).await.unwrap().wait().await.unwrap();
         let before = support::open_descriptors_at_rest().await;
         for _ in 0..5 {
@@ -158,8 +153,7 @@ fn in_the_watcher_after_it_adopted_children_that_end_at_once() {
 fn in_a_step_that_the_shutdown_takes() {
     for _ in 0..10 {
         support::run(async || {
-            let intensity = Intensity { restarts: 50, window: Duration::from_secs(60) };
-            let policy = Policy::builder().intensity(intensity).start().unwrap();
+            let policy = support::restarting(50).start().unwrap();
             let sleeping = || policy.spawn(Command::new("sleep").arg("1000"));
             let children = [sleeping().await.unwrap(), sleeping().await.unwrap()];
             inject(Fault::WaiterBeforeReap, 1);
@@ -176,8 +170,7 @@ fn in_a_step_that_the_shutdown_takes() {
 /// Over the intensity the policy ends, says why to everyone, and leaves no child.
 fn gives_up(fault: Fault, part: Part) {
     support::run(async || {
-        let intensity = Intensity { restarts: 2, window: Duration::from_secs(60) };
-        let policy = Policy::builder().intensity(intensity).grace(Duration::ZERO).start().unwrap();
+        let policy = support::restarting(2).grace(Duration::ZERO).start().unwrap();
         let (recorder, record) = recorder::start();
         policy.subscribe(Subscribe::lifecycle(recorder.recipient())).await.unwrap();
         let quiet = policy.spawn(Command::new("sleep").arg("1000")).await.unwrap();
@@ -216,14 +209,8 @@ fn too_many_in_a_waiter_end_the_policy() {
 #[test]
 fn a_waiter_that_always_panics_ends_the_policy() {
     support::run(async || {
-        let intensity = Intensity { restarts: 2, window: Duration::from_secs(60) };
-        let policy = Policy::builder().intensity(intensity).grace(Duration::ZERO).start().unwrap();
-        inject(Fault::WaiterAfterReap, usize::MAX);
-        let child = policy.spawn(Command::new("true")).await.unwrap();
-        let reason = support::within(policy.stopped()).await;
-        inject(Fault::WaiterAfterReap, 0);
+        let (_, reason) = support::ended_by_a_waiter_that_always_panics().await;
         assert!(matches!(reason, PolicyStopped::GaveUp { part: Part::Waiter, .. }), "{reason}");
-        assert_eq!(support::within(child.wait()).await.unwrap_err(), reason);
     });
 }
 

@@ -3,15 +3,16 @@
 
 use std::time::Duration;
 
-use super::median;
+use super::{median, short};
 
 /// One way, and its name.
 pub type Way<'a> = (&'a str, &'a dyn Fn() -> Duration);
 
-/// Runs each way so many times, in turn and every other time in reverse, since a way can leave the
+/// Runs each way so many times (once where the bench shall only show that it works), in turn and every other time in reverse, since a way can leave the
 /// machine better or worse for the next one. Prints for each of them its median and, against the
 /// first one, the median, the lowest and the highest of the rounds' ratios: over 1 it is slower.
 pub fn paired(what: &str, rounds: usize, ways: &[Way<'_>]) {
+    let rounds = if short() { 1 } else { rounds };
     let mut times = vec![Vec::new(); ways.len()];
     for round in 0..rounds {
         let mut order: Vec<usize> = (0..ways.len()).collect();

@@ -57,7 +57,7 @@ impl Actor for Watcher {
             let missing = kept.values().filter(|kept| kept.waiter.is_none()).map(|kept| &kept.slot);
             // The read loop may have reported one before it had a waiter; only a leader's has ended.
             let at_work = missing.filter(|slot| slot.is_unreported() || !slot.leads_group());
-            at_work.map(Arc::clone).collect()
+            at_work.cloned().collect()
         };
         let watcher = context.address();
         for slot in missing {
@@ -100,10 +100,8 @@ impl Handler<Released> for Watcher {
 
     /// The read loop may tell it before the watcher has looked into the inbox.
     fn handle(&mut self, Released(child): Released, context: &mut Self::Context) {
-        let is_kept = self.table.kept.borrow().contains_key(&child);
-        let inbox = std::iter::from_fn(|| self.table.adopt());
-        let adopted: Vec<_> = if is_kept { Vec::new() } else { inbox.collect() };
-        // First of all: a panic loses the message.
+        let adopted: Vec<_> = std::iter::from_fn(|| self.table.adopt()).collect();
+        // Before anything that can panic: that loses the message.
         self.forget(child);
         for slot in adopted.into_iter().filter(|slot| slot.id() != child) {
             self.start_waiter(slot, &context.address());

@@ -17,11 +17,17 @@ pub type Told = (Level, Vec<String>);
 pub struct Events {
     wanted: fn(&Metadata<'_>) -> bool,
     told: Arc<Mutex<Vec<Told>>>,
+    /// What is done at each of them, before it is kept.
+    at_each: fn(&Told),
 }
 
 impl Events {
     pub fn new(wanted: fn(&Metadata<'_>) -> bool) -> Self {
-        Events { wanted, told: Arc::default() }
+        Events { wanted, told: Arc::default(), at_each: |_| {} }
+    }
+
+    pub fn at_each(self, at_each: fn(&Told)) -> Self {
+        Events { at_each, ..self }
     }
 
     /// What was told since the last call.
@@ -54,7 +60,9 @@ impl Subscriber for Events {
     fn event(&self, event: &Event<'_>) {
         let mut fields = Fields(Vec::new());
         event.record(&mut fields);
-        lock(&self.told).push((*event.metadata().level(), fields.0));
+        let told = (*event.metadata().level(), fields.0);
+        (self.at_each)(&told);
+        lock(&self.told).push(told);
     }
 
     fn enter(&self, _: &span::Id) {}

@@ -15,7 +15,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_process::{Fault, Policy, PolicyHandle, inject};
+use actix_process::{
+    Command, Fault, Intensity, Policy, PolicyBuilder, PolicyHandle, PolicyStopped, inject,
+};
 
 /// Nothing in a test may take longer.
 pub const DEADLINE: Duration = Duration::from_secs(60);
@@ -62,6 +64,23 @@ pub fn run_with_policy(test: impl AsyncFnOnce(&PolicyHandle)) {
         test(&policy).await;
         policy.shutdown(Duration::ZERO).await;
     });
+}
+
+/// A policy that restarts its parts so often.
+pub fn restarting(restarts: usize) -> PolicyBuilder {
+    Policy::builder().intensity(Intensity { restarts, window: Duration::from_secs(60) })
+}
+
+/// A policy that has ended because its waiter's step panicked, whoever took it; and the reason,
+/// which its child was told, too.
+pub async fn ended_by_a_waiter_that_always_panics() -> (PolicyHandle, PolicyStopped) {
+    let policy = restarting(2).grace(Duration::ZERO).start().unwrap();
+    inject(Fault::WaiterAfterReap, usize::MAX);
+    let child = policy.spawn(Command::new("true")).await.unwrap();
+    let reason = within(policy.stopped()).await;
+    inject(Fault::WaiterAfterReap, 0);
+    assert_eq!(within(child.wait()).await.unwrap_err(), reason);
+    (policy, reason)
 }
 
 /// Runs one test with the crate's own launch, and once more with the one that it falls back to.
