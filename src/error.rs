@@ -64,9 +64,18 @@ pub struct SpawnError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// A thread or the runtime of the library's own could not be made.
-    #[error("cannot start the policy's threads: {0}")]
-    Threads(#[source] io::Error),
+    /// Something that the policy needs for itself could not be made.
+    #[error("cannot start the policy: could not {step}: {source}")]
+    Resources {
+        /// The step that failed.
+        step: &'static str,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// Neither `clone3` nor `clone` gives a process with its pidfd here, so no child could be run:
+    /// a sandbox refuses both, or the kernel is older than 5.4.
+    #[error("cannot start the policy: no process can be launched here: {0}")]
+    Launch(#[source] io::Error),
     /// The driver that was asked for does not work here.
     #[error("the `{driver}` pipe driver is not available: {source}")]
     Driver {
@@ -143,6 +152,12 @@ pub enum TerminalError {
     /// The policy has stopped, and with it every child.
     #[error(transparent)]
     Stopped(#[from] PolicyStopped),
+}
+
+impl StartError {
+    pub(crate) fn at(step: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |source| StartError::Resources { step, source }
+    }
 }
 
 /// Why a policy is no longer there.

@@ -93,6 +93,36 @@ fn in_the_read_loop_before_a_turn() {
 }
 
 #[test]
+fn in_the_read_loop_before_a_command() {
+    nothing_is_lost(Fault::LoopBeforeCommand, 20, Part::ReadLoop);
+}
+
+#[test]
+fn in_the_read_loop_between_two_finds() {
+    nothing_is_lost(Fault::LoopBeforeTake, 20, Part::ReadLoop);
+}
+
+#[test]
+fn in_the_read_loop_before_a_drain() {
+    nothing_is_lost(Fault::LoopBeforeDrain, 20, Part::ReadLoop);
+}
+
+#[test]
+fn in_the_read_loop_after_a_drain() {
+    nothing_is_lost(Fault::LoopAfterDrain, 20, Part::ReadLoop);
+}
+
+#[test]
+fn in_the_read_loop_before_an_exit_is_stated() {
+    nothing_is_lost(Fault::LoopBeforeExit, 20, Part::ReadLoop);
+}
+
+#[test]
+fn in_the_read_loop_between_two_news() {
+    nothing_is_lost(Fault::LoopBeforeNotice, 20, Part::ReadLoop);
+}
+
+#[test]
 fn in_the_read_loop_with_bytes_in_hand() {
     nothing_is_lost(Fault::LoopAfterRead, 5, Part::ReadLoop);
 }
@@ -205,12 +235,17 @@ fn too_many_in_a_waiter_end_the_policy() {
     gives_up(Fault::WaiterBeforeReap, Part::Waiter);
 }
 
-/// Also where the step panics whoever takes it: then the status is not to be had, but the reason is.
+/// Also if the step panics whenever it is taken: the status was reaped before, and is told.
 #[test]
 fn a_waiter_that_always_panics_ends_the_policy() {
     support::run(async || {
-        let (_, reason) = support::ended_by_a_waiter_that_always_panics().await;
+        let policy = support::restarting(2).grace(Duration::ZERO).start().unwrap();
+        inject(Fault::WaiterAfterReap, usize::MAX);
+        let child = policy.spawn(Command::shell("exit 3")).await.unwrap();
+        let reason = support::within(policy.stopped()).await;
+        inject(Fault::WaiterAfterReap, 0);
         assert!(matches!(reason, PolicyStopped::GaveUp { part: Part::Waiter, .. }), "{reason}");
+        assert_eq!(support::within(child.wait()).await.unwrap().status.returncode(), 3);
     });
 }
 

@@ -1,6 +1,6 @@
 //! `Child`: the handle of one child. Thin: it sends messages and reads the sticky status.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use actix::WeakAddr;
 use nix::sys::signal::Signal as UnixSignal;
@@ -12,7 +12,8 @@ use crate::{
     log::{ChildExited, Stream},
     policy::Policy,
     read_loop::{LoopCommand, LoopLink},
-    waiting::{Signal, Target},
+    spawn::Spawned,
+    waiting::{ChildSlot, Signal, Target},
 };
 
 /// A child process of a policy.
@@ -24,11 +25,25 @@ pub struct Child {
     cell: Arc<ChildCell>,
     policy: WeakAddr<Policy>,
     pub(super) link: Arc<LoopLink>,
+    slot: Weak<ChildSlot>,
+}
+
+impl Spawned for Child {
+    fn undo(&self) {
+        if let Some(slot) = self.slot.upgrade() {
+            slot.signal_all(&[UnixSignal::SIGKILL]);
+        }
+    }
 }
 
 impl Child {
-    pub(crate) fn new(cell: Arc<ChildCell>, policy: WeakAddr<Policy>, link: Arc<LoopLink>) -> Self {
-        Child { cell, policy, link }
+    pub(crate) fn new(
+        cell: Arc<ChildCell>,
+        policy: WeakAddr<Policy>,
+        link: Arc<LoopLink>,
+        slot: Weak<ChildSlot>,
+    ) -> Self {
+        Child { cell, policy, link, slot }
     }
 
     pub(crate) fn cell(&self) -> &Arc<ChildCell> {
@@ -99,12 +114,13 @@ impl Child {
     }
 
     /// Sends a signal to the process group that the child leads
-    /// ([`ProcessGroup::Own`](crate::ProcessGroup::Own)), also after its own exit while
-    /// descendants hold its pipes.
+    /// ([`ProcessGroup::Own`](crate::ProcessGroup::Own)), also after its own exit, as long as the
+    /// group has members (from Linux 6.9 on). A child that has left its group gets it, too.
     ///
     /// # Errors
     ///
-    /// As [`Child::signal`]; [`SignalError::Refused`] too where the child leads no group.
+    /// As [`Child::signal`]: [`SignalError::Ended`] once the child and every member of the group has
+    /// ended; [`SignalError::Refused`] too if the child leads no group.
     pub async fn signal_group(&self, signal: UnixSignal) -> Result<(), SignalError> {
         self.send(signal, Target::Group).await
     }

@@ -1,7 +1,7 @@
 //! `RunningPipeline`: the children of one pipeline.
 
 use super::Child;
-use crate::{PolicyStopped, log::ChildExited};
+use crate::{PolicyStopped, log::ChildExited, spawn::Spawned};
 
 /// The children of a pipeline, each of which is a child like any other.
 ///
@@ -10,6 +10,12 @@ use crate::{PolicyStopped, log::ChildExited};
 pub struct RunningPipeline {
     /// Never empty.
     children: Vec<Child>,
+}
+
+impl Spawned for RunningPipeline {
+    fn undo(&self) {
+        self.children.iter().for_each(Spawned::undo);
+    }
 }
 
 impl RunningPipeline {

@@ -5,6 +5,8 @@ use std::io;
 use super::{HandlerTable, Registered, WatchError, sigchld::Collector};
 use crate::sys::wait::{self, Which};
 
+use crate::supervise::trace;
+
 /// Asks only after the children that have a handler.
 #[derive(Debug, Default)]
 pub(super) struct Asking {
@@ -50,7 +52,7 @@ impl Asking {
 
     /// Whoever still has a handler was reaped by someone else.
     fn no_children(&self, error: &io::Error) {
-        tracing::debug!(%error, "no children are left");
+        trace::debug!(%error, "no children are left");
         self.handlers.ask_all();
     }
 }

@@ -3,7 +3,10 @@
 use std::{fmt, io};
 
 use super::ExitHandler;
-use crate::{EventLoop, supervise::contain};
+use crate::{
+    EventLoop,
+    supervise::{contain, trace},
+};
 
 /// A watcher of child processes: it learns when a child of this process has ended, reaps it, and
 /// tells the child's handler, once.
@@ -126,10 +129,10 @@ impl WatchError {
     }
 }
 
-/// To be called when a watcher with so many handlers leaves one loop for another, or for none.
+/// To be called when a watcher with so many handlers has left one loop for another, or for none.
 pub(super) fn warn_of_pending(handlers: usize, from: Option<&EventLoop>, to: Option<&EventLoop>) {
     if handlers > 0 && from.is_some() && from != to {
-        tracing::warn!(
+        trace::warn!(
             handlers,
             attached_again = to.is_some(),
             "a child watcher leaves its event loop with pending handlers: it tells their exits on \

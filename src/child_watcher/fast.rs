@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     EventLoop,
-    supervise::contain,
+    supervise::{contain, trace},
     sys::wait::{self, Which},
 };
 
@@ -81,7 +81,7 @@ impl Reaping {
 
     fn report(&self, exits: impl IntoIterator<Item = WatchedExit>) {
         for exit in exits {
-            tracing::warn!(
+            trace::warn!(
                 pid = exit.pid, status = %exit.status,
                 "a child that nobody watches was reaped: its status is lost to whoever waits for it",
             );
@@ -128,7 +128,9 @@ impl Collector for Reaping {
         self.collect();
         let lost: Vec<_> = {
             let mut state = self.lock();
-            let gone = |pid: &i32, _: &mut ExitHandler| wait::peek(Which::Pid(*pid)).is_err();
+            let gone = |pid: &i32, _: &mut ExitHandler| {
+                wait::peek(Which::Pid(*pid)).is_err_and(|error| wait::is_gone(&error))
+            };
             state.handlers.extract_if(gone).collect()
         };
         for (pid, handler) in lost {
@@ -152,13 +154,13 @@ impl ChildWatcher for FastWatcher {
             }
             (stale, Ok(on)) => {
                 let known = match standing(pid)? {
-                    Standing::Gone => Err((handler, WatchedExit::lost(pid))),
+                    Standing::Gone => Err(handler),
                     Standing::Child => Ok(state.handlers.insert(pid, handler)),
                 };
                 drop(state);
                 // A replaced handler's drop may run anything: after the lock.
-                if let Err((handler, exit)) = known {
-                    handler.call_on(Some(&on), exit);
+                if let Err(handler) = known {
+                    handler.call_on(Some(&on), WatchedExit::lost(pid));
                 }
                 self.reaping.report(stale);
             }

@@ -6,7 +6,7 @@ use actix::{Message, Recipient};
 
 use crate::{
     EventLoop, ExitStatus, ResourceUsage,
-    supervise::contain,
+    supervise::{contain, trace},
     sys::wait::{self, Ended, Which},
 };
 
@@ -51,19 +51,32 @@ impl WatchedExit {
     /// The exit of a child whose status someone else took. Warns, with the PID.
     #[must_use]
     pub fn lost(pid: i32) -> Self {
-        tracing::warn!(
-            pid,
-            "a watched child ended and its status is lost: something else in this program waited \
-             for it, or SIGCHLD is ignored",
-        );
+        let exit = Self::lost_untold(pid);
+        exit.warn_if_lost();
+        exit
+    }
+
+    fn lost_untold(pid: i32) -> Self {
         WatchedExit { pid, status: ExitStatus::Lost, usage: ResourceUsage::default() }
     }
 
-    /// What the reaping of a watched child gave; `None` where it lives on.
-    pub(super) fn of(pid: i32, reaped: io::Result<Option<Ended>>) -> Option<Self> {
+    /// To be called when no lock is held: a `tracing` layer may ask after the very child.
+    pub(super) fn warn_if_lost(&self) {
+        if self.status == ExitStatus::Lost {
+            trace::warn!(
+                pid = self.pid,
+                "a watched child ended and its status is lost: something else in this program \
+                 waited for it, or SIGCHLD is ignored",
+            );
+        }
+    }
+
+    /// What the reaping of a watched child gave; `None` if it lives on. Does not warn.
+    pub(super) fn of(pid: i32, reaped: io::Result<Option<Ended>>) -> io::Result<Option<Self>> {
         match reaped {
-            Ok(ended) => ended.map(WatchedExit::from),
-            Err(_) => Some(WatchedExit::lost(pid)),
+            Ok(ended) => Ok(ended.map(WatchedExit::from)),
+            Err(error) if wait::is_gone(&error) => Ok(Some(Self::lost_untold(pid))),
+            Err(error) => Err(error),
         }
     }
 }
@@ -74,8 +87,9 @@ impl From<Ended> for WatchedExit {
     }
 }
 
-/// Who hears of an exit, once: a recipient, or a closure.
-pub struct ExitHandler(Kind);
+/// Who hears of an exit, once: a recipient, or a closure. A panic of the closure, or of what it owns
+/// when it is dropped, is caught and logged.
+pub struct ExitHandler(Option<Kind>);
 
 enum Kind {
     Recipient(Recipient<WatchedExit>),
@@ -85,29 +99,36 @@ enum Kind {
 impl ExitHandler {
     /// A handler that runs a closure. On which thread is the watcher's to say; it must not block.
     pub fn new(run: impl FnOnce(WatchedExit) + Send + 'static) -> Self {
-        ExitHandler(Kind::Closure(Box::new(run)))
+        ExitHandler(Some(Kind::Closure(Box::new(run))))
     }
 
-    /// Tells the exit, here. A panic of a closure is caught and logged.
-    pub fn call(self, exit: WatchedExit) {
-        match self.0 {
-            Kind::Recipient(recipient) => recipient.do_send(exit),
-            Kind::Closure(run) => {
-                contain(format_args!("the exit handler of process {}", exit.pid), || run(exit));
-            }
-        }
+    /// Tells the exit, here.
+    pub fn call(mut self, exit: WatchedExit) {
+        let whose = format_args!("the exit handler of process {}", exit.pid);
+        match self.0.take() {
+            Some(Kind::Recipient(recipient)) => contain(whose, || recipient.do_send(exit)),
+            Some(Kind::Closure(run)) => contain(whose, || run(exit)),
+            None => None,
+        };
     }
 
-    /// Tells the exit: a recipient from here, a closure on the loop, or here where there is none or
-    /// it has ended.
+    /// Tells the exit: a recipient from here, a closure on the loop, or here if there is none or it
+    /// has ended.
     pub fn call_on(self, event_loop: Option<&EventLoop>, exit: WatchedExit) {
-        match (self.0, event_loop) {
-            (Kind::Closure(run), Some(event_loop)) => {
-                let due = Due(Some((ExitHandler(Kind::Closure(run)), exit)));
+        match (&self.0, event_loop) {
+            (Some(Kind::Closure(_)), Some(event_loop)) => {
+                let due = Due(Some((self, exit)));
                 event_loop.spawn(async move { drop(due) });
             }
-            (kind, _) => ExitHandler(kind).call(exit),
+            _ => self.call(exit),
         }
+    }
+}
+
+impl Drop for ExitHandler {
+    fn drop(&mut self) {
+        let dropped = self.0.take();
+        contain("the drop of an exit handler", || drop(dropped));
     }
 }
 
@@ -125,15 +146,16 @@ impl Drop for Due {
 
 impl From<Recipient<WatchedExit>> for ExitHandler {
     fn from(recipient: Recipient<WatchedExit>) -> Self {
-        ExitHandler(Kind::Recipient(recipient))
+        ExitHandler(Some(Kind::Recipient(recipient)))
     }
 }
 
 impl fmt::Debug for ExitHandler {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self.0 {
-            Kind::Recipient(_) => "ExitHandler(recipient)",
-            Kind::Closure(_) => "ExitHandler(closure)",
+            Some(Kind::Recipient(_)) => "ExitHandler(recipient)",
+            Some(Kind::Closure(_)) => "ExitHandler(closure)",
+            None => "ExitHandler",
         })
     }
 }

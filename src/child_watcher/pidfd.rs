@@ -13,7 +13,7 @@ use super::{
     contract::warn_of_pending,
     registry::{Registry, admit_with_pidfd},
 };
-use crate::{EventLoop, sys::readiness};
+use crate::{EventLoop, supervise::trace, sys::readiness};
 
 /// Watches each child by its pidfd, on the loop that it is attached to. Handlers' closures run on
 /// that loop. The default on Linux.
@@ -57,7 +57,7 @@ fn wait_on(
         tokio::select! {
             _ = cancelled => {}
             Err(error) = ended(&children, pid, registration, pidfd) => {
-                tracing::error!(pid, %error, "a child cannot be waited for on this event loop");
+                trace::error!(pid, %error, "a child cannot be waited for on this event loop");
                 if let Some(children) = children.upgrade() {
                     children.forget(pid, registration);
                 }
@@ -82,7 +82,8 @@ async fn ended(
     let pidfd = registered.map_err(|(_, error)| error)?;
     loop {
         let mut ready = pidfd.readable().await?;
-        if children.upgrade().is_none_or(|children| children.finish(pid, registration)) {
+        let Some(children) = children.upgrade() else { return Ok(()) };
+        if children.finish(pid, registration)? {
             return Ok(());
         }
         ready.clear_ready();
@@ -120,13 +121,14 @@ impl ChildWatcher for PidfdWatcher {
                 return Ok(());
             }
         }
-        warn_of_pending(self.children.len(), on.as_ref(), event_loop.as_ref());
         self.children.restart(|pid, registration, pidfd| {
             let event_loop = event_loop.as_ref()?;
             Some(wait_on(event_loop, &self.children, pid, registration, pidfd))
         });
+        let to = event_loop.clone();
         let before = std::mem::replace(&mut *on, event_loop);
         drop(on);
+        warn_of_pending(self.children.len(), before.as_ref(), to.as_ref());
         drop(before);
         Ok(())
     }

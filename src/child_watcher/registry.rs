@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    io,
     os::fd::{AsFd, OwnedFd},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -74,18 +75,19 @@ impl<W> Registry<W> {
 
     /// Reaps a child if it has ended, and tells its handler, unless that was removed. True when there
     /// is no more to wait for.
-    pub(super) fn finish(&self, pid: i32, registration: u64) -> bool {
+    pub(super) fn finish(&self, pid: i32, registration: u64) -> io::Result<bool> {
         let (entry, exit) = {
             let mut children = self.lock();
             let entry = children.entries.get(&pid).filter(|it| it.registration == registration);
-            let Some(entry) = entry else { return true };
+            let Some(entry) = entry else { return Ok(true) };
             let reaped = wait::reap(Which::Pidfd(entry.pidfd.as_fd()));
-            let Some(exit) = WatchedExit::of(pid, reaped) else { return false };
-            let Some(entry) = children.entries.remove(&pid) else { return true };
+            let Some(exit) = WatchedExit::of(pid, reaped)? else { return Ok(false) };
+            let Some(entry) = children.entries.remove(&pid) else { return Ok(true) };
             (entry, exit)
         };
+        exit.warn_if_lost();
         entry.registered.call(exit);
-        true
+        Ok(true)
     }
 
     /// Drops the handler of a child that cannot be waited for.
@@ -134,7 +136,7 @@ pub(super) fn admit_with_pidfd(
     let Some(handler) = admit(pid, handler, on)? else { return Ok(None) };
     match pidfd::open(pid) {
         Ok(pidfd) => Ok(Some((handler, pidfd))),
-        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {
+        Err(error) if wait::is_gone(&error) => {
             handler.call_on(on, WatchedExit::lost(pid));
             Ok(None)
         }

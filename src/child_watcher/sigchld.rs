@@ -15,6 +15,7 @@ use tokio::{
 use super::{WatchError, contract::warn_of_pending};
 use crate::{
     EventLoop,
+    supervise::trace,
     sys::{
         readiness,
         signal_handler::{Listener, listen},
@@ -56,7 +57,7 @@ impl Listening {
         let took = on.spawn(async move {
             tokio::select! {
                 _ = cancelled => {}
-                Err(error) = wakes => tracing::error!(%error, "SIGCHLD can no longer be waited for"),
+                Err(error) = wakes => trace::error!(%error, "SIGCHLD can no longer be waited for"),
             }
         });
         if !took {
@@ -104,12 +105,12 @@ impl Attachment {
         if attached.closed && event_loop.is_some() {
             return Err(WatchError::Inactive);
         }
-        let from = attached.listening.as_ref().map(|listening| &listening.on);
-        warn_of_pending(pending, from, event_loop.as_ref());
         // The new one first, so that the signal's handler stays where it is.
+        let to = event_loop.clone();
         let listening = event_loop.map(|on| Listening::start(on, collector)).transpose()?;
         let before = std::mem::replace(&mut attached.listening, listening);
         drop(attached);
+        warn_of_pending(pending, before.as_ref().map(|before| &before.on), to.as_ref());
         drop(before);
         Ok(())
     }

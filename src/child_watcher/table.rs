@@ -10,6 +10,7 @@ use nix::{errno::Errno, sys::signal::kill, unistd::Pid};
 use super::{ExitHandler, WatchError, WatchedExit};
 use crate::{
     EventLoop,
+    supervise::trace,
     sys::wait::{self, Which},
 };
 
@@ -58,11 +59,19 @@ impl HandlerTable {
             if !handlers.contains_key(&pid) {
                 return;
             }
-            let exit = WatchedExit::of(pid, wait::reap(Which::Pid(pid)));
-            exit.and_then(|exit| Some((handlers.remove(&pid)?, exit)))
+            match WatchedExit::of(pid, wait::reap(Which::Pid(pid))) {
+                Ok(exit) => exit.and_then(|exit| Some(Ok((handlers.remove(&pid)?, exit)))),
+                Err(error) => Some(Err(error)),
+            }
         };
-        if let Some((registered, exit)) = told {
-            registered.call(exit);
+        match told {
+            Some(Ok((registered, exit))) => {
+                exit.warn_if_lost();
+                registered.call(exit);
+            }
+            // It is asked after again at the next audit.
+            Some(Err(error)) => trace::error!(pid, %error, "a child cannot be asked after now"),
+            None => {}
         }
     }
 
@@ -105,12 +114,10 @@ pub(super) fn standing(pid: i32) -> Result<Standing, WatchError> {
     }
     match wait::peek(Which::Pid(pid)) {
         Ok(_) => Ok(Standing::Child),
-        Err(error) if error.raw_os_error() == Some(libc::ECHILD) => {
-            match kill(Pid::from_raw(pid), None) {
-                Err(Errno::ESRCH) => Ok(Standing::Gone),
-                _ => Err(WatchError::NotAChild(pid)),
-            }
-        }
+        Err(error) if wait::is_gone(&error) => match kill(Pid::from_raw(pid), None) {
+            Err(Errno::ESRCH) => Ok(Standing::Gone),
+            _ => Err(WatchError::NotAChild(pid)),
+        },
         Err(error) => Err(WatchError::of_child(pid, "ask after it")(error)),
     }
 }

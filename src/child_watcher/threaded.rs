@@ -17,7 +17,7 @@ use super::{
     ChildWatcher, ExitHandler, Registered, WatchError,
     registry::{Registry, admit_with_pidfd},
 };
-use crate::EventLoop;
+use crate::{EventLoop, supervise::trace, sys::signal_mask};
 
 /// Waits for each child on a thread of its own. It needs no loop: attaching has no effect, and it
 /// is active until it is closed. A handler's closure runs on the loop of the thread that added it,
@@ -64,13 +64,16 @@ fn wait(
     let pidfd_and_cancel = [pidfd.as_fd(), cancel.as_fd()];
     let mut ended = blocked(&pidfd_and_cancel, PollTimeout::NONE);
     loop {
-        match ended {
-            Ok(true) if children.finish(pid, registration) => return,
+        let finished = ended.and_then(|ended| match ended {
+            true => children.finish(pid, registration),
+            false => Ok(true),
+        });
+        match finished {
+            Ok(true) => return,
             // It is being traced, and its tracer has not let it go yet.
-            Ok(true) => ended = blocked(&pidfd_and_cancel[1..], TRACED.into()),
-            Ok(false) => return,
+            Ok(false) => ended = blocked(&pidfd_and_cancel[1..], TRACED.into()),
             Err(error) => {
-                tracing::error!(pid, %error, "a child cannot be waited for");
+                trace::error!(pid, %error, "a child cannot be waited for");
                 return children.forget(pid, registration);
             }
         }
@@ -109,7 +112,8 @@ impl ChildWatcher for ThreadedWatcher {
                 (Arc::clone(&self.0), Arc::clone(pidfd), Arc::clone(&cancel));
             let run = move || wait(&children, pid, registration, &pidfd, &cancelled);
             let thread = thread::Builder::new().name("actix-process-wait".into()).stack_size(STACK);
-            let handle = thread.spawn(run).map_err(error("start its thread"))?;
+            let handle =
+                signal_mask::start_thread(thread, run).map_err(error("start its thread"))?;
             Ok(Thread { cancel, handle: Some(handle) })
         });
         replaced.map(drop)
@@ -134,7 +138,7 @@ impl ChildWatcher for ThreadedWatcher {
             if let Some(handle) = handle.filter(|it| it.thread().id() != thread::current().id())
                 && handle.join().is_err()
             {
-                tracing::error!("a waiting thread panicked");
+                trace::error!("a waiting thread panicked");
             }
         }
     }

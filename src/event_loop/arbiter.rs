@@ -11,6 +11,11 @@ use std::{
 use actix::{Arbiter, ArbiterHandle, System};
 use tokio::sync::oneshot;
 
+use crate::{
+    supervise::trace,
+    sys::{self, signal_mask},
+};
+
 /// An event loop: the arbiter of one thread.
 ///
 /// The place of an asyncio event loop. A handle of one that has ended stays valid; it only
@@ -41,16 +46,21 @@ impl EventLoop {
         let (stop, stopped) = oneshot::channel::<()>();
         let (ready, started) = std::sync::mpsc::sync_channel(1);
         let run = move || {
-            System::new().block_on(async {
+            let runtime = match sys::runtime::current_thread() {
+                Ok(runtime) => runtime,
+                Err(error) => return drop(ready.send(Err(error))),
+            };
+            System::with_tokio_rt(move || runtime).block_on(async {
                 // The one who starts it waits for this.
-                let _ = ready.send(Arbiter::current());
+                let _ = ready.send(Ok(Arbiter::current()));
                 // Ends by the sender's drop.
                 let _ = stopped.await;
             });
         };
-        let thread = thread::Builder::new().name("actix-process-loop".into()).spawn(run)?;
+        let builder = thread::Builder::new().name("actix-process-loop".into());
+        let thread = signal_mask::start_thread(builder, run)?;
         let id = thread.thread().id();
-        let arbiter = started.recv().map_err(|_| io::Error::other("the loop's thread ended"))?;
+        let arbiter = started.recv().map_err(|_| io::Error::other("the loop's thread ended"))??;
         let own = OwnThread { stop: Some(stop), thread: Mutex::new(Some(thread)) };
         Ok(EventLoop { arbiter, thread: id, _own: Some(Arc::new(own)) })
     }
@@ -101,7 +111,7 @@ impl Drop for OwnThread {
         if let Some(thread) = thread.filter(|it| it.thread().id() != thread::current().id())
             && thread.join().is_err()
         {
-            tracing::error!("an event loop's thread panicked");
+            trace::error!("an event loop's thread panicked");
         }
     }
 }

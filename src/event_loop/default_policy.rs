@@ -9,6 +9,8 @@ use std::{
 use super::{EventLoop, EventLoopPolicy, NoEventLoop};
 use crate::child_watcher::{ChildWatcher, PidfdWatcher, WatchError};
 
+use crate::supervise::trace;
+
 thread_local! {
     static SET: RefCell<Option<EventLoop>> = const { RefCell::new(None) };
 }
@@ -51,7 +53,7 @@ impl EventLoopPolicy for DefaultPolicy {
             && let Some(current) = &watcher.current
             && let Err(error) = current.attach_loop(event_loop.or_else(EventLoop::current))
         {
-            tracing::warn!(%error, "the child watcher cannot follow its thread's event loop");
+            trace::warn!(%error, "the child watcher cannot follow its thread's event loop");
             watcher.attached_from = None;
         }
         drop((watcher, before));

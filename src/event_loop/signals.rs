@@ -20,6 +20,8 @@ use crate::sys::{
     signal_handler::{Listener, count, listen},
 };
 
+use crate::supervise::trace;
+
 /// A signal has arrived. Signals coalesce: several in a short time can be one message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Message)]
 #[rtype(result = "()")]
@@ -105,7 +107,7 @@ impl EventLoop {
             tokio::select! {
                 _ = cancelled => {}
                 Err(error) = deliver(signal, seen, edges, &to) => {
-                    tracing::error!(signal, %error, "a signal can no longer be handled");
+                    trace::error!(signal, %error, "a signal can no longer be handled");
                 }
             }
         });

@@ -42,9 +42,8 @@ impl PipeEnd {
     pub(crate) fn read_now(&self, into: &mut [u8]) -> Result<(usize, Option<i32>), Errno> {
         match self.medium {
             Medium::Attributed => sys::credentials::receive(&self.descriptor, into),
-            Medium::Pipe | Medium::Terminal => {
-                nix::unistd::read(&self.descriptor, into).map(|len| (len, None))
-            }
+            Medium::Pipe => sys::pipe::read_now(&self.descriptor, into).map(|len| (len, None)),
+            Medium::Terminal => nix::unistd::read(&self.descriptor, into).map(|len| (len, None)),
         }
     }
 }

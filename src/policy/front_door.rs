@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    rc::Rc,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -9,7 +10,6 @@ use std::{
 };
 
 use actix::{Actor, Addr, Context, Handler, MessageResult, ResponseFuture, Supervised};
-use crossbeam_channel::Sender;
 
 use super::{Shutdown, host::Host};
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
     Subscribe, SubscriptionId, Unsubscribe,
     pipes::{Medium, PipeEnd},
     read_loop::{LoopCommand, LoopLink},
-    spawn::{Job, PipelineTicket, SpawnTicket},
+    spawn::{PipelineTicket, RequestPipeline, RequestSpawn, SpawnPool, SpawnTicket},
     sys,
     waiting::{Signal, Watcher},
 };
@@ -35,7 +35,7 @@ pub struct Policy {
     pub(super) host: Arc<Host>,
     pub(super) link: Arc<LoopLink>,
     pub(super) watcher: Addr<Watcher>,
-    pub(super) spawn_jobs: Sender<Job>,
+    pub(super) spawn_pool: Rc<SpawnPool>,
 }
 
 impl Actor for Policy {
@@ -55,7 +55,23 @@ impl Handler<Spawn> for Policy {
     type Result = SpawnTicket;
 
     fn handle(&mut self, message: Spawn, _: &mut Self::Context) -> Self::Result {
-        SpawnTicket::new(message, self.spawn_jobs.clone())
+        SpawnTicket::new(message, Rc::clone(&self.spawn_pool))
+    }
+}
+
+impl Handler<RequestSpawn> for Policy {
+    type Result = ();
+
+    fn handle(&mut self, RequestSpawn(message, reply): RequestSpawn, _: &mut Self::Context) {
+        SpawnTicket::new(message, Rc::clone(&self.spawn_pool)).send(Some(reply));
+    }
+}
+
+impl Handler<RequestPipeline> for Policy {
+    type Result = ();
+
+    fn handle(&mut self, RequestPipeline(message, reply): RequestPipeline, _: &mut Self::Context) {
+        PipelineTicket::new(message, Rc::clone(&self.spawn_pool)).send(Some(reply));
     }
 }
 
@@ -63,7 +79,7 @@ impl Handler<SpawnPipeline> for Policy {
     type Result = PipelineTicket;
 
     fn handle(&mut self, message: SpawnPipeline, _: &mut Self::Context) -> Self::Result {
-        PipelineTicket::new(message, self.spawn_jobs.clone())
+        PipelineTicket::new(message, Rc::clone(&self.spawn_pool))
     }
 }
 

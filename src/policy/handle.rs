@@ -10,6 +10,7 @@ use crate::{
     Shutdown, Spawn, SpawnError, SpawnPipeline, SpawnStep, Subscribe, SubscriptionId, Unsubscribe,
     log::{LogReader, Start},
     read_loop::LoopLink,
+    spawn::{self, RequestPipeline, RequestSpawn},
 };
 
 /// A handle of a running policy. When the last one (and the last `Addr<Policy>`) is dropped, the
@@ -35,7 +36,9 @@ impl PolicyHandle {
         self.driver
     }
 
-    /// Spawns a child; returns when its program runs. A dropped call may still spawn it.
+    /// Spawns a child; returns when its program runs. A call that is dropped before it returned has
+    /// given the child up, as a cancelled call in asyncio: if it was spawned, it is killed with the
+    /// group that it leads, and its exit is in the log.
     ///
     /// # Errors
     ///
@@ -43,11 +46,13 @@ impl PolicyHandle {
     pub async fn spawn(&self, spawn: impl Into<Spawn>) -> Result<Child, SpawnError> {
         let spawn = spawn.into();
         let program = program(&spawn.command);
-        self.policy.send(spawn).await.unwrap_or_else(|_| Err(self.refused(program)))
+        let (reply, answer) = spawn::answer();
+        self.policy.do_send(RequestSpawn(spawn, reply));
+        answer.await.unwrap_or_else(|| Err(self.refused(program)))
     }
 
-    /// Spawns all children of a pipeline, or none; returns when every program runs. A dropped call
-    /// may still spawn them.
+    /// Spawns all children of a pipeline, or none; returns when every program runs. A call that is
+    /// dropped before it returned is undone, as in [`spawn`](PolicyHandle::spawn).
     ///
     /// # Errors
     ///
@@ -55,8 +60,9 @@ impl PolicyHandle {
     /// reaped, with the process groups that they lead, and the log never hears of them.
     pub async fn spawn_pipeline(&self, pipeline: Pipeline) -> Result<RunningPipeline, SpawnError> {
         let program = program(pipeline.first());
-        let sent = self.policy.send(SpawnPipeline(pipeline)).await;
-        sent.unwrap_or_else(|_| Err(self.refused(program)))
+        let (reply, answer) = spawn::answer();
+        self.policy.do_send(RequestPipeline(SpawnPipeline(pipeline), reply));
+        answer.await.unwrap_or_else(|| Err(self.refused(program)))
     }
 
     /// A pipe into the merged log that several children write to.

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use actix::{SyncArbiter, System};
+use actix::{Addr, SyncArbiter, System};
 use tokio::sync::{SetOnce, mpsc, oneshot};
 
 use super::{
@@ -22,10 +22,10 @@ use super::{
 use crate::{
     Driver, PolicyStopped, StartError,
     read_loop::{LoopCommand, LoopLink, Run, StateManager},
-    spawn::Spawner,
+    spawn::{SpawnPool, Spawner},
     spill::Spiller,
-    supervise::{Part, Supervisor},
-    sys,
+    supervise::{Part, Supervisor, contain, trace},
+    sys::{self, signal_mask},
     waiting::{HostedWatcher, Inbox, WaiterTable, Watcher},
 };
 
@@ -64,7 +64,7 @@ impl Host {
         if let Some(thread) = thread
             && thread.join().is_err()
         {
-            tracing::error!("the policy's thread panicked");
+            trace::error!("the policy's thread panicked");
         }
     }
 }
@@ -88,6 +88,7 @@ impl Drop for Anchor {
 /// Starts everything and returns when it runs.
 pub(super) fn start(settings: PolicyBuilder) -> Result<PolicyHandle, StartError> {
     sys::limits::raise_open_files();
+    sys::clone::way().map_err(StartError::Launch)?;
     let (stop, stop_requests) = mpsc::unbounded_channel();
     let host = Arc::new(Host {
         grace: settings.grace,
@@ -100,10 +101,9 @@ pub(super) fn start(settings: PolicyBuilder) -> Result<PolicyHandle, StartError>
     let (ready, started) = std::sync::mpsc::sync_channel(1);
     let thread = {
         let host = Arc::clone(&host);
-        thread::Builder::new()
-            .name("actix-process".into())
-            .spawn(move || run(&host, settings, stop_requests, ready))
-            .map_err(StartError::Threads)?
+        let builder = thread::Builder::new().name("actix-process".into());
+        let run = move || run(&host, settings, stop_requests, ready);
+        signal_mask::start_thread(builder, run).map_err(StartError::at("start its thread"))?
     };
     *host.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
     let handle = match started.recv() {
@@ -114,7 +114,8 @@ pub(super) fn start(settings: PolicyBuilder) -> Result<PolicyHandle, StartError>
         }
         Err(_) => {
             host.join();
-            return Err(StartError::Threads(io::Error::other("the policy's thread ended")));
+            let source = io::Error::other("the policy's thread ended");
+            return Err(StartError::Resources { step: "start its thread", source });
         }
     };
     if let Some(system) = System::try_current() {
@@ -153,12 +154,19 @@ fn run(
     mut stop_requests: mpsc::UnboundedReceiver<StopRequest>,
     ready: Ready,
 ) {
-    sys::signal_mask::block_sigpipe();
-    let system = System::new();
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            // The thread that starts the policy waits for it.
+            let _ = ready.send(Err(error));
+            return;
+        }
+    };
+    let system = System::with_tokio_rt(move || runtime);
     let reason = system.block_on(async {
         match build(host, settings).await {
             Ok((handle, running)) => {
-                // Whoever started the policy waits for it, or has gone, and the handle with them.
+                // The thread that started the policy waits for it, or has gone with the handle.
                 let _ = ready.send(Ok(handle));
                 let _told = ToldOfAPanic { host, link: Arc::clone(&running.link) };
                 running.until_stopped(&mut stop_requests).await
@@ -172,7 +180,15 @@ fn run(
     });
     drop(system);
     // The last thing that this thread does.
-    let _ = host.stopped.set(reason);
+    let _ = contain("the waker of a policy's end", || host.stopped.set(reason));
+}
+
+/// The runtime of the policy's thread. What can be lacking is asked for before.
+fn runtime() -> Result<tokio::runtime::Runtime, StartError> {
+    // actix makes the read loop's thread, and panics if it cannot.
+    let probe = thread::Builder::new().spawn(|| {}).map_err(StartError::at("start its threads"))?;
+    let _ = probe.join();
+    sys::runtime::current_thread().map_err(StartError::at("make its runtime"))
 }
 
 /// Builds the parts, in the order whose reverse the shutdown takes.
@@ -190,7 +206,7 @@ async fn build(
         Some(Ok(spiller)) => Some(spiller),
         Some(Err(error)) => {
             read_loop.finish(&link, PolicyStopped::Shutdown).await;
-            return Err(StartError::Threads(error));
+            return Err(StartError::at("start the spill's thread")(error));
         }
     };
     let supervisor = {
@@ -203,38 +219,40 @@ async fn build(
     let watcher = Watcher::new(Rc::clone(&table), Rc::clone(&supervisor));
     let watcher = supervisor.start(Part::Watcher, watcher);
     let (spawn_jobs, jobs) = crossbeam_channel::unbounded();
-    let policy = supervisor.start(
-        Part::Policy,
-        Policy {
+    let mut spawn_pool = None;
+    let policy = supervisor.try_start(Part::Policy, |policy: &Addr<Policy>| {
+        let spawner = Spawner {
+            jobs,
+            closing: Arc::clone(&host.closing),
+            link: Arc::clone(&link),
+            inbox,
+            child_watcher,
+            watcher: watcher.clone(),
+            policy: policy.downgrade(),
+            runtime: tokio::runtime::Handle::current(),
+        };
+        let pool = SpawnPool::start(spawn_jobs, spawner)?;
+        spawn_pool = Some(Rc::clone(&pool));
+        Ok(Policy {
             host: Arc::clone(host),
             link: Arc::clone(&link),
             watcher: watcher.clone(),
-            spawn_jobs: spawn_jobs.clone(),
-        },
-    );
-    let spawner = Spawner {
-        jobs,
-        closing: Arc::clone(&host.closing),
-        link: Arc::clone(&link),
-        inbox,
-        child_watcher,
-        watcher: watcher.clone(),
-        policy: policy.downgrade(),
-        runtime: tokio::runtime::Handle::current(),
-    };
-    let spawn_threads = match spawner.start() {
-        Ok(threads) => threads,
-        Err(error) => {
+            spawn_pool: pool,
+        })
+    });
+    let (policy, spawn_pool) = match (policy, spawn_pool) {
+        (Ok(policy), Some(pool)) => (policy, pool),
+        (policy, _) => {
             read_loop.finish(&link, PolicyStopped::Shutdown).await;
             if let Some(spiller) = spiller {
                 spiller.join();
             }
-            return Err(StartError::Threads(error));
+            let error = policy.err().unwrap_or_else(|| io::Error::other("there are none"));
+            return Err(StartError::at("start the spawn threads")(error));
         }
     };
     let handle = PolicyHandle { policy, link: Arc::clone(&link), host: Arc::clone(host), driver };
-    let running =
-        Running { link, read_loop, spiller, table, _watcher: watcher, spawn_jobs, spawn_threads };
+    let running = Running { link, read_loop, spiller, table, _watcher: watcher, spawn_pool };
     Ok((handle, running))
 }
 
@@ -257,6 +275,9 @@ async fn start_read_loop(
     match started.await {
         Ok(Ok(driver)) => Ok((read_loop, driver)),
         Ok(Err(error)) => Err(error),
-        Err(_) => Err(StartError::Threads(io::Error::other("the read loop's thread died"))),
+        Err(_) => {
+            let source = io::Error::other("the thread ended");
+            Err(StartError::Resources { step: "start the read loop", source })
+        }
     }
 }

@@ -4,23 +4,22 @@ use std::{
     pin::{Pin, pin},
     rc::Rc,
     sync::Arc,
-    thread::JoinHandle,
     time::Duration,
 };
 
 use actix::{Addr, dev::Request};
-use crossbeam_channel::Sender;
 use nix::sys::signal::Signal as UnixSignal;
 use tokio::{
     sync::mpsc,
-    time::{Instant, sleep_until, timeout},
+    time::{Instant, sleep, sleep_until, timeout},
 };
 
 use crate::{
     PolicyStopped,
     read_loop::{LoopCommand, LoopLink, Run, StateManager},
-    spawn::Job,
+    spawn::SpawnPool,
     spill::Spiller,
+    supervise::trace,
     waiting::{WaiterTable, Watcher},
 };
 
@@ -28,8 +27,11 @@ use crate::{
 /// and is left, with a warning).
 const KILLED: Duration = Duration::from_secs(5);
 
-/// The members of a killed child's group may take this long to let go of its pipes.
-const GROUP_KILLED: Duration = Duration::from_millis(200);
+/// The members of a group that was killed may take this long to go.
+const GROUP_KILLED: Duration = Duration::from_millis(500);
+
+/// How often a child that hangs in its exec is killed, until it is gone.
+const UNBORN: Duration = Duration::from_millis(10);
 
 /// A stopped child acts on `SIGTERM` only when it is continued.
 const TERMINATE: &[UnixSignal] = &[UnixSignal::SIGTERM, UnixSignal::SIGCONT];
@@ -57,8 +59,7 @@ pub(super) struct Running {
     pub(super) table: Rc<WaiterTable>,
     /// Keeps the watcher at work until the end, when nobody else has its address any more.
     pub(super) _watcher: Addr<Watcher>,
-    pub(super) spawn_jobs: Sender<Job>,
-    pub(super) spawn_threads: Vec<JoinHandle<()>>,
+    pub(super) spawn_pool: Rc<SpawnPool>,
 }
 
 impl Running {
@@ -74,27 +75,32 @@ impl Running {
         self.stop(request, requests).await
     }
 
+    /// Everything has one deadline, the grace's. What was killed then may take a moment to go.
     async fn stop(
         self,
         StopRequest { grace, reason }: StopRequest,
         requests: &mut mpsc::UnboundedReceiver<StopRequest>,
     ) -> PolicyStopped {
         let deadline = after(grace);
-        let intake_stopped = self.stop_intake(grace).await;
+        // From here on no child comes: one whose program is still to run is killed by its thread.
+        self.table.close_inbox();
+        let mut threads = self.spawn_pool.stop();
         self.table.signal_all(TERMINATE);
-        self.ended_by(deadline, requests).await;
+        let ended = async { tokio::join!(self.births_ended(&mut threads), self.table.emptied()) };
+        ended_by(deadline, ended, requests).await;
         self.table.signal_all(KILL);
-        if timeout(KILLED, self.table.reap_all()).await.is_err() {
-            tracing::error!(children = self.table.unreported(), "killed, and they do not end");
+        let reaped = async { tokio::join!(self.births_ended(&mut threads), self.table.reap_all()) };
+        if timeout(KILLED, reaped).await.is_err() {
+            let children = self.table.unreported();
+            trace::error!(children, "killed, and they do not end");
         }
-        // Where they stay, a descendant has left its group and holds a pipe.
-        let _ = timeout(GROUP_KILLED, self.table.emptied()).await;
-        if intake_stopped {
-            for thread in self.spawn_threads {
-                if thread.join().is_err() {
-                    tracing::error!("a spawn thread panicked");
-                }
-            }
+        if timeout(GROUP_KILLED, self.table.emptied()).await.is_err() {
+            trace::warn!("members of a child's process group do not end");
+        }
+        if threads.is_closed() {
+            self.spawn_pool.join();
+        } else {
+            trace::warn!("a spawn hangs in the kernel; its thread is left behind");
         }
         self.read_loop.finish(&self.link, reason.clone()).await;
         if let Some(spiller) = self.spiller {
@@ -103,37 +109,30 @@ impl Running {
         reason
     }
 
-    /// Refuses what is queued and waits for the spawns under way. False where one hangs in the
-    /// kernel.
-    async fn stop_intake(&self, grace: Duration) -> bool {
-        let (stopped, mut ended) = mpsc::channel::<()>(1);
-        for _ in &self.spawn_threads {
-            // Where nobody takes the job, the threads have ended.
-            let _ = self.spawn_jobs.send(Job::Stop(stopped.clone()));
-        }
-        drop(stopped);
-        let ended = timeout(grace.max(KILLED), ended.recv()).await.is_ok();
-        if !ended {
-            tracing::warn!("a spawn hangs; its thread is left behind");
-        }
-        ended
-    }
-
-    /// Waits until every child and every group has ended, or for the grace, which another request
-    /// can shorten.
-    async fn ended_by(
-        &self,
-        mut deadline: Instant,
-        requests: &mut mpsc::UnboundedReceiver<StopRequest>,
-    ) {
-        let mut emptied = pin!(self.table.emptied());
+    /// Returns when the spawn threads have ended. Kills what keeps them from it.
+    async fn births_ended(&self, threads: &mut mpsc::Receiver<()>) {
         loop {
             tokio::select! {
-                () = &mut emptied => return,
-                () = sleep_until(deadline) => return,
-                Some(request) = requests.recv() => {
-                    deadline = deadline.min(after(request.grace));
-                }
+                _ = threads.recv() => return,
+                () = sleep(UNBORN) => self.spawn_pool.kill_stuck(),
+            }
+        }
+    }
+}
+
+/// Waits until all have ended, or for the grace, which another request can shorten.
+async fn ended_by<T>(
+    mut deadline: Instant,
+    ended: impl Future<Output = T>,
+    requests: &mut mpsc::UnboundedReceiver<StopRequest>,
+) {
+    let mut ended = pin!(ended);
+    loop {
+        tokio::select! {
+            _ = &mut ended => return,
+            () = sleep_until(deadline) => return,
+            Some(request) = requests.recv() => {
+                deadline = deadline.min(after(request.grace));
             }
         }
     }

@@ -11,7 +11,8 @@ use crate::{
     child::{ChildCell, CollectedOutput, Collector},
     log::ChildExited,
     pipes::{PipeDriver, PipeKind, PipeToken},
-    waiting::ChildSlot,
+    supervise::trace::ChildSpan,
+    waiting::{ChildSlot, ExitRecord},
 };
 
 /// One child.
@@ -29,6 +30,8 @@ pub(super) struct ChildEntry {
     pub(super) share_is_full: bool,
     /// The driver has a buffer of the input in hand.
     pub(super) writing: bool,
+    /// Its exit is on its way into the log, or there.
+    exit_is_known: bool,
     /// Its last fact in the log.
     pub(super) last_seq: Seq,
     /// How many bytes of it went into the log before its exit.
@@ -36,8 +39,7 @@ pub(super) struct ChildEntry {
     /// Where somebody waits for this child alone.
     pub(super) awaited: Option<Box<Awaited>>,
     pub(super) extras: Option<Box<Extras>>,
-    /// None where nobody wants it: it is large.
-    span: Option<Box<tracing::Span>>,
+    pub(super) span: ChildSpan,
 }
 
 /// Who waits for one child.
@@ -70,7 +72,7 @@ impl ChildEntry {
         cell: Arc<ChildCell>,
         state: ChildState,
         last_seq: Seq,
-        span: tracing::Span,
+        span: ChildSpan,
     ) -> Self {
         ChildEntry {
             cell,
@@ -81,11 +83,12 @@ impl ChildEntry {
             input: None,
             share_is_full: false,
             writing: false,
+            exit_is_known: false,
             last_seq,
             output_bytes: 0,
             awaited: None,
             extras: None,
-            span: (!span.is_disabled()).then(|| Box::new(span)),
+            span,
         }
     }
 
@@ -94,12 +97,14 @@ impl ChildEntry {
         self.awaited.get_or_insert_default()
     }
 
-    /// Tells events inside the child's span.
-    pub(super) fn in_span(&self, tell: impl FnOnce()) {
-        match &self.span {
-            Some(span) => span.in_scope(tell),
-            None => tell(),
+    /// What its slot knows of its exit, once.
+    pub(super) fn take_record(&mut self) -> Option<ExitRecord> {
+        if self.exit_is_known {
+            return None;
         }
+        let record = self.slot.as_ref()?.record();
+        self.exit_is_known = record.is_some();
+        record
     }
 
     /// The pipe context of a kind, while its pipe is open.

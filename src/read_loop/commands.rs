@@ -13,7 +13,8 @@ use crate::{
     pipes::PipeEnd,
     spill::SpillError,
     subscribe::{Interest, Lifecycle, Subscribe},
-    waiting::{ChildSlot, Released},
+    supervise::{contain, trace::ChildSpan},
+    waiting::ChildSlot,
 };
 
 /// A command for the read loop.
@@ -60,7 +61,8 @@ impl LoopCommand {
                 }
             }
             LoopCommand::Subscribe(_, Subscribe { interest: Interest::Lifecycle(to), .. }) => {
-                to.do_send(Lifecycle::Stopped(reason.clone()));
+                let stopped = Lifecycle::Stopped(reason.clone());
+                contain("the waker of a subscriber", || to.do_send(stopped));
             }
             // A reply is dropped with its command, which tells the one who waits.
             LoopCommand::Collect(..)
@@ -91,8 +93,8 @@ pub(crate) enum TerminalAction {
 #[derive(Debug)]
 pub(crate) struct Registration {
     pub(crate) cell: Arc<ChildCell>,
-    /// What its waiter owns it by, where the read loop may take a step for that.
-    pub(crate) slot: Option<Arc<ChildSlot>>,
+    /// What its waiter owns it by.
+    pub(crate) slot: Arc<ChildSlot>,
     pub(crate) stdin: Option<PipeEnd>,
     pub(crate) outputs: SmallVec<[(Stream, PipeEnd); 2]>,
     /// Its own part of the log.
@@ -100,7 +102,7 @@ pub(crate) struct Registration {
     pub(crate) status: OwnedFd,
     pub(crate) exit_to: Option<Recipient<ChildExited>>,
     pub(crate) extras: Option<Box<Extras>>,
-    pub(crate) span: tracing::Span,
+    pub(crate) span: ChildSpan,
 }
 
 /// What few children have.
@@ -111,14 +113,13 @@ pub(crate) struct Extras {
     pub(crate) terminal: Option<OwnedFd>,
     /// The shared contexts that it writes to.
     pub(crate) shared: SmallVec<[ChildId; 1]>,
-    pub(crate) released_to: Option<Recipient<Released>>,
 }
 
 impl Extras {
-    /// `None` where there are none.
+    /// `None` if there are none.
     pub(crate) fn some(self) -> Option<Box<Self>> {
-        let Extras { terminal, shared, released_to } = &self;
-        let none = terminal.is_none() && shared.is_empty() && released_to.is_none();
+        let Extras { terminal, shared } = &self;
+        let none = terminal.is_none() && shared.is_empty();
         (!none).then(|| Box::new(self))
     }
 }

@@ -1,8 +1,9 @@
 //! `Core`: what the read loop works on, outside the actor and outside the reach of its panics.
 //!
 //! A turn takes commands, reads, drains the pipes of children that ended, appends to the log, and
-//! tells the subscribers. Each piece of work is taken off its queue before it is done and leaves
-//! its result in the next queue, so that a turn cut short by a panic is taken up by the next one.
+//! tells the subscribers. A piece of work stays in its queue until its result is in the next one,
+//! and between the two runs nothing that could panic: foreign code is contained and comes after the
+//! bookkeeping. So a turn that is cut short by a panic is taken up by the next one.
 
 use std::{
     collections::VecDeque,
@@ -23,7 +24,10 @@ use crate::{
     child::{ChildCell, CollectedOutput, Collector},
     log::{Chunk, Entry, Fact, Gather, SLAB_LEN},
     pipes::{Found, Observed, PipeDriver, PipeEnd, PipeKey, PipeKind},
-    supervise::{fault_point, message_of},
+    supervise::{
+        dispose, fault_point, message_of,
+        trace::{self, ChildSpan},
+    },
     waiting::ExitRecord,
 };
 use bytes::Bytes;
@@ -43,9 +47,9 @@ pub(super) struct Core {
     pub(super) children: FxHashMap<ChildId, Box<ChildEntry>>,
     pub(super) publisher: Publisher,
     commands: VecDeque<LoopCommand>,
-    found: VecDeque<Found>,
+    pub(super) found: VecDeque<Found>,
     /// Exits whose output is still to be drained.
-    records: VecDeque<ExitRecord>,
+    pub(super) records: VecDeque<ExitRecord>,
     /// Entries of this turn, not yet in the log.
     pub(super) staged: Vec<Entry>,
     turn: Turn,
@@ -97,8 +101,9 @@ impl Core {
             self.settle();
             self.link.take(&mut self.commands);
             let quiet = self.commands.is_empty();
-            while let Some(command) = self.commands.pop_front() {
-                if let Some(reason) = self.apply(command) {
+            while !self.commands.is_empty() {
+                fault_point!(LoopBeforeCommand);
+                if let Some(reason) = self.commands.pop_front().and_then(|it| self.apply(it)) {
                     return reason;
                 }
             }
@@ -128,12 +133,10 @@ impl Core {
 
     /// Gives what was read its place in the log, and tells the subscribers.
     fn settle(&mut self) {
-        while let Some(found) = self.found.pop_front() {
-            self.take(found);
-        }
+        self.take_found();
         // Every byte that has left a pipe is staged now, so the rest of an ended child's output is
         // what its pipes still hold.
-        while let Some(record) = self.records.pop_front() {
+        while let Some(&record) = self.records.front() {
             self.exited(record);
         }
         fault_point!(LoopBeforeAppend);
@@ -142,14 +145,24 @@ impl Core {
         self.publisher.publish();
     }
 
+    /// Stages all that was found.
+    pub(super) fn take_found(&mut self) {
+        while !self.found.is_empty() {
+            fault_point!(LoopBeforeTake);
+            if let Some(found) = self.found.pop_front() {
+                self.take(found);
+            }
+        }
+    }
+
     /// Pauses the children whose shares of the log are full, and resumes those whose are not.
     fn follow_shares(&mut self) {
         let changes = self.link.log().share_changes();
         for (child, full) in changes {
             if let Some(entry) = self.children.get_mut(&child) {
-                entry.in_span(|| tracing::debug!(full, "its share of the log"));
                 entry.share_is_full = full;
                 entry.follow_pauses(&mut *self.driver);
+                entry.span.tell(|| trace::debug!(full, "its share of the log"));
             }
         }
     }
@@ -170,9 +183,9 @@ impl Core {
         let paused = room < LEAST_ROOM;
         if std::mem::replace(&mut self.paused, paused) != paused {
             if paused {
-                tracing::info!("reading pauses: the slowest lossless reader is a whole log behind");
+                trace::info!("reading pauses: the slowest lossless reader is a whole log behind");
             } else {
-                tracing::info!("reading resumes");
+                trace::info!("reading resumes");
             }
         }
         if !self.link.wait_for_room(paused || shares_wait) {
@@ -232,10 +245,9 @@ impl Core {
         let seq = self.stage(child, fact.clone());
         cell.spawned.set(seq);
         self.publisher.notice(Notice::Fact(seq, child, fact));
-        span.in_scope(|| tracing::debug!("spawned"));
         let state = ChildState::new(outputs.len());
         let mut entry = Box::new(ChildEntry::new(cell, state, seq, span));
-        (entry.slot, entry.extras) = (slot, extras);
+        (entry.slot, entry.extras) = (Some(slot), extras);
         if let Some(recipient) = exit_to {
             entry.awaited().exits.add(None, None, recipient);
         }
@@ -246,7 +258,8 @@ impl Core {
         }
         entry.status = Some(self.driver.add(key(PipeKind::Status), status.into()));
         entry.input = stdin.map(|pipe| self.driver.add_writer(key(PipeKind::Input), pipe));
-        self.children.insert(child, entry);
+        let entry = self.children.entry(child).insert_entry(entry);
+        entry.get().span.tell(|| trace::debug!("spawned"));
     }
 
     /// Reads a pipe that several children write to.
@@ -255,7 +268,7 @@ impl Core {
         let token = self.driver.add(key, pipe);
         let cell = ChildCell::new(context, 0, "shared output".into(), None);
         let (state, seq) = (ChildState::shared(), self.link.log().end());
-        let mut entry = Box::new(ChildEntry::new(cell, state, seq, tracing::Span::none()));
+        let mut entry = Box::new(ChildEntry::new(cell, state, seq, ChildSpan::none()));
         entry.outputs.push(OutputPipe::new(Stream::Stdout, token));
         self.children.insert(context, entry);
     }
@@ -267,7 +280,7 @@ impl Core {
         seq
     }
 
-    fn take(&mut self, Found { key, what }: Found) {
+    pub(super) fn take(&mut self, Found { key, what }: Found) {
         match (key.kind, what) {
             (PipeKind::Output(stream), Observed::Bytes(bytes)) => {
                 self.chunk(key.child, stream, None, bytes);
@@ -277,22 +290,23 @@ impl Core {
             }
             (PipeKind::Output(stream), Observed::End) => self.ended(key.child, stream),
             (PipeKind::Output(stream), Observed::Failed(error)) => {
-                tracing::error!(child = %key.child, ?stream, %error, "a pipe cannot be read on");
                 self.ended(key.child, stream);
+                trace::error!(child = %key.child, ?stream, %error, "a pipe cannot be read on");
             }
-            (PipeKind::Status, Observed::Bytes(bytes)) => match ExitRecord::decode(&bytes) {
-                Some(record) => self.records.push_back(record),
-                None => tracing::error!(child = %key.child, "an exit record cannot be read"),
-            },
             (PipeKind::Input, what) => self.fed(key.child, what),
-            (PipeKind::Output(_) | PipeKind::Status, Observed::Written(_))
-            | (PipeKind::Status, Observed::From(..)) => {}
-            (PipeKind::Status, Observed::End | Observed::Failed(_)) => {
-                if let Some(entry) = self.children.get_mut(&key.child) {
-                    entry.status = None;
-                }
-            }
+            (PipeKind::Status, what) => self.status_changed(key.child, &what),
+            (PipeKind::Output(_), Observed::Written(_)) => {}
         }
+    }
+
+    /// A word in a status pipe, or its end: the slot knows the exit. What is in the pipe says nothing,
+    /// since a descendant of the child's can open it by `/proc`, read what is in it, and write to it.
+    fn status_changed(&mut self, child: ChildId, what: &Observed) {
+        let Some(entry) = self.children.get_mut(&child) else { return };
+        if matches!(what, Observed::End | Observed::Failed(_)) {
+            entry.status = None;
+        }
+        self.records.extend(entry.take_record());
     }
 
     pub(super) fn chunk(
@@ -342,7 +356,8 @@ impl Core {
             match catch_unwind(AssertUnwindSafe(|| self.last_words())) {
                 Ok(()) => break,
                 Err(panic) => {
-                    tracing::error!(message = message_of(&*panic), "panicked at the end");
+                    trace::error!(message = message_of(&*panic), "panicked at the end");
+                    dispose(panic);
                 }
             }
         }
@@ -360,26 +375,22 @@ impl Core {
         self.link.end(reason);
     }
 
-    /// Takes all that is there: completions, records, and then what else the pipes hold.
+    /// Takes all that is there: completions, exits, and then what else the pipes hold.
     fn last_words(&mut self) {
         if let Err(error) = self.read(false) {
-            tracing::error!(%error, "the pipes cannot be read to the end");
+            trace::error!(%error, "the pipes cannot be read to the end");
         }
-        while let Some(found) = self.found.pop_front() {
-            self.take(found);
-        }
-        // The waiters have written their records before anyone asked for the end, and more of them
-        // than one turn may find.
-        let children: Vec<ChildId> = self.children.keys().copied().collect();
-        for &child in &children {
-            for (_, bytes) in self.rest(child, PipeKind::Status) {
-                self.records.extend(ExitRecord::decode(&bytes));
-            }
+        self.take_found();
+        // The waiters have reported before anyone asked for the end, and more of them than one turn
+        // may find.
+        for entry in self.children.values_mut() {
+            self.records.extend(entry.take_record());
         }
         self.settle();
-        for child in children {
+        for child in self.children.keys().copied().collect::<Vec<_>>() {
             self.drain_all(child);
         }
+        self.take_found();
         self.append();
         self.publisher.publish();
     }

@@ -9,6 +9,7 @@ use crate::{
     ChildId, SubscriptionId,
     log::CursorId,
     subscribe::{Credits, OutputBatch},
+    supervise::contain,
 };
 
 /// Recipients of one kind of message; those that came with a spawn have no subscription.
@@ -57,11 +58,19 @@ impl<M: Message<Result = ()> + Clone + Send + 'static> Audience<M> {
         self.members.retain(|member| {
             let alive = member.recipient.connected();
             if alive && (child.is_none() || member.child.is_none() || member.child == child) {
-                member.recipient.do_send(message.clone());
+                send(&member.recipient, message);
             }
             alive
         });
     }
+}
+
+/// Sends a message. The recipient's mailbox has it before a waker runs, which may be foreign.
+pub(super) fn send<M>(recipient: &Recipient<M>, message: &M)
+where
+    M: Message<Result = ()> + Clone + Send + 'static,
+{
+    contain("the waker of a subscriber", || recipient.do_send(message.clone()));
 }
 
 /// A subscriber of output: a cursor of the log, and the credit that bounds what it holds.
@@ -103,7 +112,7 @@ impl OutputSubscriber {
         if batch.is_empty() {
             batch.discard();
         } else {
-            self.recipient.do_send(batch);
+            contain("the waker of a subscriber", || self.recipient.do_send(batch));
         }
     }
 }

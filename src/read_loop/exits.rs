@@ -2,18 +2,18 @@
 
 use std::{sync::Arc, time::Instant};
 
-use bytes::Bytes;
-
 use super::{
     child_state::Event,
+    children::ChildEntry,
     core::{Core, next_seq},
     drain::drain,
     publish::Notice,
 };
 use crate::{
-    ChildId, Stream,
+    ChildExited, ChildId, ExitStatus, Stream,
     log::{Exit, Fact},
-    pipes::PipeKind,
+    pipes::{Found, Observed, PipeKey, PipeKind},
+    supervise::{fault_point, trace},
     waiting::ExitRecord,
 };
 
@@ -34,27 +34,33 @@ impl Core {
         }
     }
 
-    /// Drains what the child's pipes hold, and then states its exit.
+    /// Drains what the child's pipes hold, and then states its exit: the first of `records`, which
+    /// stays there until then.
     pub(super) fn exited(&mut self, record: ExitRecord) {
         let child = record.child;
+        fault_point!(LoopBeforeDrain);
         self.let_go_of_terminal(child);
         self.drain_all(child);
-        let extras = self.children.get_mut(&child).and_then(|entry| entry.extras.as_mut());
-        let shared = extras.map(|extras| std::mem::take(&mut extras.shared));
-        shared.unwrap_or_default().into_iter().for_each(|context| self.drain_all(context));
+        let extras = self.children.get(&child).and_then(|entry| entry.extras.as_ref());
+        let shared = extras.map(|extras| extras.shared.clone()).unwrap_or_default();
+        shared.into_iter().for_each(|context| self.drain_all(context));
+        fault_point!(LoopAfterDrain);
+        self.take_found();
+        fault_point!(LoopBeforeExit);
+        self.records.pop_front();
         let Some(entry) = self.children.get_mut(&child) else { return };
-        // A paused stream has nobody to hold back any more, and is to come to its end.
+        let outcome = entry.state.on(Event::ExitRecorded);
+        if !outcome.exited {
+            return;
+        }
+        // A paused stream has no child to hold back any more, and is to come to its end.
         entry.outputs.iter_mut().for_each(|pipe| pipe.paused = false);
         entry.follow_pauses(&mut *self.driver);
         if let Some(token) = entry.status.take() {
             self.driver.remove(token);
         }
-        let outcome = entry.state.on(Event::ExitRecorded);
-        if !outcome.exited {
-            return;
-        }
         let seq = next_seq(&self.staged, &self.link);
-        let exit = crate::ChildExited::from(Exit {
+        let exit = ChildExited::from(Exit {
             child,
             pid: entry.cell.pid,
             program: Arc::clone(&entry.cell.program),
@@ -67,48 +73,52 @@ impl Core {
         });
         self.dying = None;
         entry.last_seq = seq;
-        entry.in_span(|| tracing::debug!(status = %exit.status, "exited"));
         let cell = Arc::clone(&entry.cell);
         let (awaited, slot) = (entry.awaited.take(), entry.slot.take());
         self.stage(child, Fact::Exited(exit.clone()));
-        self.publisher.notice(Notice::Exited { exit, cell, awaited, slot });
+        self.publisher.notice(Notice::Exited { exit: exit.clone(), cell, awaited, slot });
+        if let Some(entry) = self.children.get(&child) {
+            tell_exit(entry, &exit);
+        }
         if outcome.closed {
             self.closed(child);
         }
     }
 
-    /// Takes what the child's pipes hold now.
+    /// Finds what the child's pipes hold now.
     pub(super) fn drain_all(&mut self, child: ChildId) {
         let streams = self.children.get(&child).map(|entry| entry.streams());
         for stream in streams.unwrap_or_default() {
-            for (writer, bytes) in self.rest(child, PipeKind::Output(stream)) {
-                self.chunk(child, stream, writer, bytes);
+            let kind = PipeKind::Output(stream);
+            let token = self.children.get(&child).and_then(|entry| entry.pipe(kind));
+            let Some(end) = token.and_then(|token| self.driver.pipe(token)) else { continue };
+            let key = PipeKey { child, kind };
+            let mut keep = |writer, bytes| {
+                self.found.push_back(Found { key, what: Observed::From(writer, bytes) });
+            };
+            if let Err(error) = drain(end, &mut self.gather, &mut keep) {
+                trace::error!(%child, ?stream, %error, "a pipe cannot be drained");
             }
         }
     }
 
-    /// What a pipe holds now.
-    pub(super) fn rest(&mut self, child: ChildId, kind: PipeKind) -> Vec<(Option<i32>, Bytes)> {
-        let mut chunks = Vec::new();
-        let token = self.children.get(&child).and_then(|entry| entry.pipe(kind));
-        let mut keep = |writer, bytes| chunks.push((writer, bytes));
-        if let Some(end) = token.and_then(|token| self.driver.pipe(token))
-            && let Err(error) = drain(end, &mut self.gather, &mut keep)
-        {
-            tracing::error!(%child, ?kind, %error, "a pipe cannot be drained");
-        }
-        chunks
-    }
-
     fn closed(&mut self, child: ChildId) {
         let seq = self.stage(child, Fact::Closed);
+        self.publisher.notice(Notice::Fact(seq, child, Fact::Closed));
         self.end_input(child, Some(libc::EPIPE));
-        let entry = self.children.remove(&child);
-        if let Some(entry) = &entry {
+        if let Some(entry) = self.children.remove(&child) {
             entry.cell.closed.set(seq);
         }
-        let released_to = entry.and_then(|entry| entry.extras?.released_to);
-        self.publisher.notice(Notice::Fact(seq, child, Fact::Closed));
-        self.publisher.notice(Notice::Released(child, released_to));
     }
+}
+
+fn tell_exit(entry: &ChildEntry, exit: &ChildExited) {
+    if exit.status == ExitStatus::Lost {
+        trace::warn!(
+            child = %exit.child, pid = exit.pid, program = %exit.program,
+            "the child ended and its status is lost: something else in this program waited for \
+             it, or SIGCHLD is ignored",
+        );
+    }
+    entry.span.tell(|| trace::debug!(status = %exit.status, "exited"));
 }

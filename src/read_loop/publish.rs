@@ -2,12 +2,10 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use actix::Recipient;
-
 use super::{
     LoopLink,
     children::{Awaited, ChildEntry},
-    deliver::{Audience, OutputSubscriber},
+    deliver::{Audience, OutputSubscriber, send},
 };
 use crate::{
     ChildId, Part, PolicyStopped, Seq, SubscriptionId,
@@ -15,7 +13,8 @@ use crate::{
     log::{ChildExited, Fact},
     spill::SpillError,
     subscribe::{Credits, Interest, Lifecycle, Subscribe},
-    waiting::{ChildSlot, Released},
+    supervise::fault_point,
+    waiting::ChildSlot,
 };
 
 /// News that are due once the log holds them.
@@ -31,8 +30,6 @@ pub(super) enum Notice {
         /// Dropped when they have been told.
         slot: Option<Arc<ChildSlot>>,
     },
-    /// Nobody holds the child's pipes any more.
-    Released(ChildId, Option<Recipient<Released>>),
 }
 
 #[derive(Debug)]
@@ -65,8 +62,11 @@ impl Publisher {
     pub(super) fn publish(&mut self) {
         let link = Arc::clone(&self.link);
         self.retain_outputs(|subscriber| subscriber.deliver(&link));
-        while let Some(notice) = self.notices.pop_front() {
-            self.tell(notice);
+        while !self.notices.is_empty() {
+            fault_point!(LoopBeforeNotice);
+            if let Some(notice) = self.notices.pop_front() {
+                self.tell(notice);
+            }
         }
     }
 
@@ -97,13 +97,8 @@ impl Publisher {
                 self.exits.tell(None, &exit);
                 self.lifecycle.tell(Some(exit.child), &Lifecycle::Exited(exit.clone()));
                 for (collector, reply) in collectors {
-                    // Whoever asked may have gone away.
+                    // The one who asked may have gone away.
                     let _ = reply.send(collector.finish(exit.clone()));
-                }
-            }
-            Notice::Released(child, recipient) => {
-                if let Some(recipient) = recipient {
-                    recipient.do_send(Released(child));
                 }
             }
         }
@@ -128,12 +123,12 @@ impl Publisher {
             }
             (Interest::Lifecycle(recipient), child, _) => {
                 if let Some(event) = &self.spill_failed {
-                    recipient.do_send(event.clone());
+                    send(&recipient, event);
                 }
                 self.lifecycle.add(Some(id), child.map(|cell| cell.id), recipient);
             }
             (Interest::Exits(recipient), Some(cell), entry) => match (cell.exit(), entry) {
-                (Some(Ok(exit)), _) => recipient.do_send(exit),
+                (Some(Ok(exit)), _) => send(&recipient, &exit),
                 (None, Some(entry)) => entry.awaited().exits.add(Some(id), None, recipient),
                 (Some(Err(_)) | None, _) => {}
             },

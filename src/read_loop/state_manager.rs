@@ -13,8 +13,7 @@ use super::{LoopLink, core::Core};
 use crate::{
     PolicyStopped, StartError,
     pipes::{self, Driver},
-    supervise::{Intensity, Part, Restarts, judge, message_of},
-    sys,
+    supervise::{Intensity, Part, Restarts, dispose, judge, message_of},
 };
 
 /// The arbiter of pipes. It has no state of its own: a panic could not take it along.
@@ -57,16 +56,19 @@ impl Handler<Run> for StateManager {
                 return MessageResult(reason);
             }
         };
-        sys::signal_mask::block_sigpipe();
         let mut core = Core::new(run.link, driver);
         let mut restarts = Restarts::new(run.intensity);
         let reason = loop {
             match catch_unwind(AssertUnwindSafe(|| core.run())) {
                 Ok(reason) => break reason,
-                Err(panic) => match restart(&mut core, &mut restarts, message_of(&*panic)) {
-                    Ok(()) => {}
-                    Err(reason) => break reason,
-                },
+                Err(panic) => {
+                    let message = message_of(&*panic);
+                    dispose(panic);
+                    match restart(&mut core, &mut restarts, message) {
+                        Ok(()) => {}
+                        Err(reason) => break reason,
+                    }
+                }
             }
         };
         // The last words must not panic; should they, the thread ends and the policy is told.

@@ -37,6 +37,9 @@ impl Core {
             TerminalAction::HangUp => {
                 // What it holds would go with it.
                 self.drain_all(child);
+                while let Some(found) = self.found.pop_front() {
+                    self.take(found);
+                }
                 self.driver.remove(token);
                 self.end_input(child, Some(libc::EIO));
                 self.let_go_of_terminal(child);

@@ -1,17 +1,23 @@
 //! `Spawn` and `SpawnPipeline`: the messages to the policy, and how their answers get back.
 
+use std::rc::Rc;
+
 use actix::{
     Actor, Message, Recipient,
     dev::{MessageResponse, OneshotSender},
 };
-use crossbeam_channel::Sender;
 
-use super::Job;
-use crate::{Child, ChildId, Command, Pipeline, RunningPipeline, SpawnError, log::ChildExited};
+use super::{Job, SpawnPool};
+use crate::{
+    Child, ChildId, Command, Pipeline, RunningPipeline, SpawnError, log::ChildExited,
+    supervise::contain,
+};
 
 /// Spawns a child.
 ///
-/// The answer comes when the program runs: from the spawn thread straight to the sender.
+/// The answer comes when the program runs: from the spawn thread straight to the sender. A sender
+/// that has gone before it (a `send` whose future was dropped) has given the child up: it is killed,
+/// with the group that it leads, and its exit is in the log. One that was sent by `do_send` is kept.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<Child, SpawnError>")]
 #[must_use]
@@ -42,27 +48,35 @@ impl From<Command> for Spawn {
 /// Where the answer to a `Spawn` goes; nowhere where it was sent by `do_send`.
 pub(crate) type SpawnReply = Option<OneshotSender<Result<Child, SpawnError>>>;
 
+/// Sends an answer. It comes back if its receiver has gone: the caller has given the spawn up.
+pub(super) fn answer<T>(reply: Option<OneshotSender<T>>, with: T) -> Option<T> {
+    // The receiver's waker may be foreign; the answer is there before it is woken.
+    contain("the waker of a spawn's caller", || reply?.send(with).err()).flatten()
+}
+
 /// What the policy's handler returns: it hands the job and the answer's way on to the spawn
 /// threads, which saves a hop through the policy's thread.
 #[derive(Debug)]
 pub struct SpawnTicket {
     id: ChildId,
     message: Spawn,
-    jobs: Sender<Job>,
+    pool: Rc<SpawnPool>,
 }
 
 impl SpawnTicket {
     /// Numbers the child: the order of the ids is that of the requests.
-    pub(crate) fn new(message: Spawn, jobs: Sender<Job>) -> Self {
-        SpawnTicket { id: ChildId::fresh(), message, jobs }
+    pub(crate) fn new(message: Spawn, pool: Rc<SpawnPool>) -> Self {
+        SpawnTicket { id: ChildId::fresh(), message, pool }
+    }
+
+    pub(crate) fn send(self, reply: SpawnReply) {
+        self.pool.give(Job::Spawn(self.id, Box::new(self.message), reply));
     }
 }
 
 impl<A: Actor> MessageResponse<A, Spawn> for SpawnTicket {
     fn handle(self, _: &mut A::Context, reply: SpawnReply) {
-        if let Err(unsent) = self.jobs.send(Job::Spawn(self.id, Box::new(self.message), reply)) {
-            unsent.into_inner().refuse();
-        }
+        self.send(reply);
     }
 }
 
@@ -70,7 +84,7 @@ impl<A: Actor> MessageResponse<A, Spawn> for SpawnTicket {
 /// killed and reaped (with the process groups that they lead), the log never hears of them, and the
 /// error names the one that failed.
 ///
-/// The answer comes when every program runs.
+/// The answer comes when every program runs. Given up, it is undone as a [`Spawn`].
 #[derive(Debug, Message)]
 #[rtype(result = "Result<RunningPipeline, SpawnError>")]
 #[must_use]
@@ -90,22 +104,24 @@ pub(crate) type PipelineReply = Option<OneshotSender<Result<RunningPipeline, Spa
 #[derive(Debug)]
 pub struct PipelineTicket {
     links: Vec<Link>,
-    jobs: Sender<Job>,
+    pool: Rc<SpawnPool>,
 }
 
 impl PipelineTicket {
     /// Numbers the children, in their order.
-    pub(crate) fn new(SpawnPipeline(pipeline): SpawnPipeline, jobs: Sender<Job>) -> Self {
+    pub(crate) fn new(SpawnPipeline(pipeline): SpawnPipeline, pool: Rc<SpawnPool>) -> Self {
         let commands = pipeline.earlier.into_iter().chain([pipeline.last]);
         let links = commands.map(|command| Link { id: ChildId::fresh(), command }).collect();
-        PipelineTicket { links, jobs }
+        PipelineTicket { links, pool }
+    }
+
+    pub(crate) fn send(self, reply: PipelineReply) {
+        self.pool.give(Job::Pipeline(self.links, reply));
     }
 }
 
 impl<A: Actor> MessageResponse<A, SpawnPipeline> for PipelineTicket {
     fn handle(self, _: &mut A::Context, reply: PipelineReply) {
-        if let Err(unsent) = self.jobs.send(Job::Pipeline(self.links, reply)) {
-            unsent.into_inner().refuse();
-        }
+        self.send(reply);
     }
 }

@@ -1,18 +1,21 @@
-//! The spawn path: one thread of the library's own, from a command to a child that is read and
+//! The spawn path: threads of the library's own, from a command to a child that is read and
 //! waited for.
 
-mod by_std;
 mod check;
 mod image;
+mod interpreter;
 mod launch;
 mod messages;
-mod newborn;
-mod own;
 mod pipeline;
 mod pipes;
+mod pool;
+mod request;
 mod search;
 mod spawner;
+mod unregistered;
 
 pub(crate) use messages::{Link, PipelineReply, PipelineTicket, SpawnReply, SpawnTicket};
 pub use messages::{Spawn, SpawnPipeline};
+pub(crate) use pool::SpawnPool;
+pub(crate) use request::{RequestPipeline, RequestSpawn, Spawned, answer};
 pub(crate) use spawner::{Job, Spawner};

@@ -7,9 +7,9 @@ use super::{
     check::{check, invalid},
     launch::Launcher,
     messages::Link,
-    newborn::{Newborn, failed},
     pipes::InnerEnds,
     spawner::Spawner,
+    unregistered::{Unregistered, failed, refused},
 };
 use crate::{Child, SpawnError, SpawnStep, sys};
 
@@ -27,41 +27,39 @@ impl Spawner {
             });
             checked.map_err(|error| failed(command, SpawnStep::CheckCommand, error))?;
         }
-        let newborns = self.bear_all(launcher, &links)?;
-        let born = links.iter().zip(newborns);
-        Ok(born.map(|(link, newborn)| self.make_known(link, newborn, None)).collect())
+        let children = self.start_children(launcher, &links)?;
+        self.register(&links, children, None).ok_or_else(|| refused(&links[0].command))
     }
 
-    fn bear_all(
+    fn start_children(
         &self,
         launcher: &mut Launcher,
         links: &[Link],
-    ) -> Result<Vec<Newborn>, SpawnError> {
-        let mut newborns = Vec::with_capacity(links.len());
+    ) -> Result<Vec<Unregistered>, SpawnError> {
+        let mut children = Vec::with_capacity(links.len());
         let mut from_before = None;
         for (place, Link { command, .. }) in links.iter().enumerate() {
             let is_last = place + 1 == links.len();
             let pipe = if is_last { Ok(None) } else { sys::pipe::pair().map(Some) };
-            let born = pipe
+            let started = pipe
                 .map_err(|error| failed(command, SpawnStep::ReserveDescriptors, error))
                 .and_then(|pipe| {
                     let (reader, stdout) = pipe.unzip();
-                    // Both ends are closed here with the child's birth, or the later one would never
+                    // Both ends are closed here with the child's start, or the later one would never
                     // see the end of its input and the earlier one never that its reader has gone.
                     let inner = InnerEnds { stdin: from_before.take(), stdout };
                     from_before = reader;
-                    self.bear(launcher, command, inner)
+                    self.start_child(launcher, command, inner)
                 });
-            match born {
-                Ok(newborn) => newborns.push(newborn),
+            match started {
+                Ok(child) => children.push(child),
                 Err(error) => {
-                    // All are killed before one is waited for: they end together.
-                    newborns.iter().for_each(Newborn::kill);
-                    newborns.into_iter().for_each(Newborn::discard);
+                    // All are killed before one is waited for, by its drop: they end together.
+                    children.iter().for_each(Unregistered::kill);
                     return Err(error);
                 }
             }
         }
-        Ok(newborns)
+        Ok(children)
     }
 }

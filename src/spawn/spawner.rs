@@ -1,28 +1,34 @@
-//! `Spawner`: the spawn threads. They live as long as the StateManager, since a child that asked
-//! for a signal at its parent's death gets it when the *thread* that spawned it ends.
+//! `Spawner`: what a spawn thread works with, and its work. The threads live as long as the policy,
+//! since a child that asked for a signal at its parent's death gets it when the *thread* that
+//! spawned it ends.
 
 use std::{
-    io,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::SeqCst},
     },
-    thread::{self, JoinHandle},
 };
 
-use actix::{Addr, Recipient, WeakAddr, dev::OneshotSender};
+use actix::{Addr, Recipient, WeakAddr};
 use crossbeam_channel::Receiver;
 use tokio::{runtime::Handle, sync::mpsc};
 
 use super::{
-    Link, PipelineReply, SpawnReply, check::check, launch::Launcher, messages::Spawn,
-    newborn::failed, pipes::InnerEnds,
+    Link, PipelineReply, SpawnReply,
+    check::check,
+    launch::Launcher,
+    messages::{Spawn, answer},
+    pipes::InnerEnds,
+    pool::Work,
+    request::Spawned as _,
+    unregistered::{failed, refused},
 };
 use crate::{
-    Child, ChildExited, ChildId, Command, PolicyStopped, RunningPipeline, SpawnError, SpawnStep,
+    Child, ChildExited, ChildId, RunningPipeline, SpawnError, SpawnStep,
     policy::Policy,
     read_loop::LoopLink,
-    sys,
+    supervise::{dispose, message_of, trace},
     waiting::{HostedWatcher, Inbox, Watcher},
 };
 
@@ -41,7 +47,9 @@ impl Job {
     /// Answers that the policy takes nothing in any more.
     pub(crate) fn refuse(self) {
         match self {
-            Job::Spawn(_, message, reply) => answer(reply, Err(refused(&message.command))),
+            Job::Spawn(_, message, reply) => {
+                answer(reply, Err(refused(&message.command)));
+            }
             Job::Pipeline(links, reply) => {
                 if let Some(first) = links.first() {
                     answer(reply, Err(refused(&first.command)));
@@ -50,17 +58,15 @@ impl Job {
             Job::Stop(_) => {}
         }
     }
-}
 
-fn answer<T>(reply: Option<OneshotSender<T>>, with: T) {
-    if let Some(reply) = reply {
-        // A sender that has gone away needs no answer; the children are the policy's then.
-        let _ = reply.send(with);
+    /// Whether its caller has given it up.
+    fn is_given_up(&self) -> bool {
+        match self {
+            Job::Spawn(_, _, reply) => reply.as_ref().is_some_and(|reply| reply.is_closed()),
+            Job::Pipeline(_, reply) => reply.as_ref().is_some_and(|reply| reply.is_closed()),
+            Job::Stop(_) => false,
+        }
     }
-}
-
-fn refused(command: &Command) -> SpawnError {
-    failed(command, SpawnStep::Intake, io::Error::other(PolicyStopped::Shutdown))
 }
 
 /// What a spawn thread works with.
@@ -78,39 +84,46 @@ pub(crate) struct Spawner {
     pub(crate) runtime: Handle,
 }
 
-/// A spawn holds its thread until the child has executed its program. Two at a time keep the cores
-/// busy; more were not faster where it was measured, and hold more of the parent's locks.
-const THREADS: usize = 2;
-
 impl Spawner {
-    /// Starts the threads. They end by a [`Job::Stop`] each.
-    pub(crate) fn start(self) -> io::Result<Vec<JoinHandle<()>>> {
-        let threads = (0..THREADS).map(|_| {
-            let (spawner, launcher) = (self.clone(), Launcher::new()?);
-            thread::Builder::new()
-                .name("actix-process-spawn".into())
-                .spawn(|| spawner.run(launcher))
-        });
-        threads.collect()
+    /// Works until it is told to stop. A panic costs its job, whose child is killed and reaped, and
+    /// not the thread.
+    pub(super) fn run(self, mut launcher: Launcher, work: &Work) {
+        while let Ok(job) = self.jobs.recv() {
+            if let Job::Stop(_) = job {
+                break;
+            }
+            work.begin();
+            let done = catch_unwind(AssertUnwindSafe(|| self.act(&mut launcher, job)));
+            work.end();
+            if let Err(panic) = done {
+                trace::error!(message = message_of(&*panic), "a spawn panicked");
+                dispose(panic);
+            }
+        }
     }
 
-    /// Works until it is told to stop.
-    fn run(self, mut launcher: Launcher) {
-        sys::signal_mask::unblock_sigpipe();
-        while let Ok(job) = self.jobs.recv() {
-            match job {
-                Job::Spawn(..) | Job::Pipeline(..) if self.closing.load(SeqCst) => job.refuse(),
-                Job::Spawn(id, message, reply) => {
-                    let Spawn { command, exit_to } = *message;
-                    let child = self.spawn(&mut launcher, Link { id, command }, exit_to);
-                    answer(reply, child);
+    fn act(&self, launcher: &mut Launcher, job: Job) {
+        if self.closing.load(SeqCst) {
+            return job.refuse();
+        }
+        if job.is_given_up() {
+            return;
+        }
+        match job {
+            Job::Spawn(id, message, reply) => {
+                let Spawn { command, exit_to } = *message;
+                let child = self.spawn(launcher, Link { id, command }, exit_to);
+                if let Some(Ok(child)) = answer(reply, child) {
+                    child.undo();
                 }
-                Job::Pipeline(links, reply) => {
-                    let children = self.spawn_pipeline(&mut launcher, links);
-                    answer(reply, children.map(RunningPipeline::new));
-                }
-                Job::Stop(_) => break,
             }
+            Job::Pipeline(links, reply) => {
+                let children = self.spawn_pipeline(launcher, links);
+                if let Some(Ok(pipeline)) = answer(reply, children.map(RunningPipeline::new)) {
+                    pipeline.undo();
+                }
+            }
+            Job::Stop(_) => {}
         }
     }
 
@@ -122,7 +135,8 @@ impl Spawner {
     ) -> Result<Child, SpawnError> {
         check(&link.command)
             .map_err(|error| failed(&link.command, SpawnStep::CheckCommand, error))?;
-        let newborn = self.bear(launcher, &link.command, InnerEnds::default())?;
-        Ok(self.make_known(&link, newborn, exit_to))
+        let child = self.start_child(launcher, &link.command, InnerEnds::default())?;
+        let registered = self.register(std::slice::from_ref(&link), vec![child], exit_to);
+        registered.and_then(|mut children| children.pop()).ok_or_else(|| refused(&link.command))
     }
 }

@@ -21,14 +21,28 @@ mod armed {
         LoopBeforeTurn,
         /// In the read loop, with bytes read and not yet in the log.
         LoopAfterRead,
+        /// In the read loop, before a command is applied.
+        LoopBeforeCommand,
+        /// In the read loop, between two of the things that a turn has found.
+        LoopBeforeTake,
+        /// In the read loop, before an ended child's pipes are drained.
+        LoopBeforeDrain,
+        /// In the read loop, with what an ended child's pipes held in hand.
+        LoopAfterDrain,
+        /// In the read loop, before an exit is stated.
+        LoopBeforeExit,
         /// In the read loop, before the log takes a turn's entries.
         LoopBeforeAppend,
         /// In the read loop, with the log written and the subscribers not yet told.
         LoopBeforePublish,
+        /// In the read loop, between two pieces of news.
+        LoopBeforeNotice,
+        /// In a spawn thread, with a child that only this thread knows.
+        SpawnBeforeAdoption,
         /// In the late part of a spawn: the pidfd cannot be watched. Not a panic.
         SpawnUnwatched,
-        /// In a spawn: the crate's own launch is refused, and std's is taken. Not a panic.
-        SpawnByStd,
+        /// In a spawn: `clone3` is refused, and `clone` is taken. Not a panic.
+        SpawnByClone,
         /// In the spill thread: a write fails as on a full disk. Not a panic.
         SpillWrite,
         /// In the spill thread, before it does anything.

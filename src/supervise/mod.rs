@@ -1,9 +1,13 @@
-//! Supervision of the library's own parts: catch the panic, back off, restart, or give up.
+//! Supervision of the library's own parts: catch the panic, back off, restart, or give up. And the
+//! guard around foreign code.
 
+mod contain;
 mod faults;
 mod intensity;
 mod supervised;
+pub(crate) mod trace;
 
+pub(crate) use contain::{contain, contain_silently, dispose, message_of};
 #[cfg(feature = "fault-injection")]
 pub(crate) use faults::due as fault_due;
 pub(crate) use faults::fault_point;
@@ -13,4 +17,4 @@ pub use intensity::Intensity;
 pub(crate) use intensity::Restarts;
 use intensity::Verdict;
 pub use supervised::Part;
-pub(crate) use supervised::{Supervisor, contain, judge, message_of};
+pub(crate) use supervised::{Supervisor, judge};

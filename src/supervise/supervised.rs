@@ -5,8 +5,8 @@
 //! lost, and its sender is told so.
 
 use std::{
-    any::Any,
     cell::RefCell,
+    convert::Infallible,
     fmt,
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -20,7 +20,7 @@ use std::{
 use actix::{Actor, Addr, AsyncContext as _, Context, Supervised, dev::ContextFut};
 use tokio::time::{Sleep, sleep};
 
-use super::{Intensity, Restarts, Verdict};
+use super::{Intensity, Restarts, Verdict, dispose, message_of, trace};
 use crate::{
     PolicyStopped,
     read_loop::{LoopCommand, LoopLink},
@@ -49,22 +49,6 @@ impl fmt::Display for Part {
             Part::ReadLoop => "the read loop",
         })
     }
-}
-
-/// What a panic said.
-pub(crate) fn message_of(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("a panic without a message").to_owned()
-}
-
-/// Runs code that is not the library's own. A panic of it is logged and goes no further.
-pub(crate) fn contain<R>(whose: impl fmt::Display, run: impl FnOnce() -> R) -> Option<R> {
-    catch_unwind(AssertUnwindSafe(run))
-        .inspect_err(|panic| {
-            tracing::error!(message = message_of(&**panic), "{whose} panicked");
-        })
-        .ok()
 }
 
 /// Counts the panics of the actors on one thread, and decides.
@@ -96,12 +80,25 @@ impl Supervisor {
     where
         A: Actor<Context = Context<A>> + Supervised,
     {
+        let Ok(addr) = self.try_start(part, |_| Ok::<_, Infallible>(actor));
+        addr
+    }
+
+    /// Starts an actor that is made with its own address, if it can be made.
+    pub(crate) fn try_start<A, E>(
+        self: &Rc<Self>,
+        part: Part,
+        make: impl FnOnce(&Addr<A>) -> Result<A, E>,
+    ) -> Result<Addr<A>, E>
+    where
+        A: Actor<Context = Context<A>> + Supervised,
+    {
         let context = Context::new();
         let addr = context.address();
-        let actor = context.into_future(actor);
+        let actor = context.into_future(make(&addr)?);
         let supervisor = Rc::clone(self);
         actix::spawn(SupervisedActor { actor, part, supervisor, back_off: None });
-        addr
+        Ok(addr)
     }
 
     fn panicked(&self, part: Part, message: String) -> Result<Duration, PolicyStopped> {
@@ -122,11 +119,11 @@ pub(crate) fn judge(
 ) -> Result<Duration, PolicyStopped> {
     match restarts.panicked(Instant::now()) {
         Verdict::Restart(back_off) => {
-            tracing::error!(%part, message, ?back_off, "panicked; restarting");
+            trace::error!(%part, message, ?back_off, "panicked; restarting");
             Ok(back_off)
         }
         Verdict::GiveUp(panics) => {
-            tracing::error!(%part, message, panics, "panicked too often; giving up");
+            trace::error!(%part, message, panics, "panicked too often; giving up");
             let (window, message) = (restarts.window(), message.to_owned());
             Err(PolicyStopped::GaveUp { part, panics, window, message })
         }
@@ -163,10 +160,14 @@ impl<A: Actor<Context = Context<A>> + Supervised> Future for SupervisedActor<A> 
             let polled = catch_unwind(AssertUnwindSafe(|| Pin::new(&mut this.actor).poll(cx)));
             match polled {
                 Ok(poll) => return poll,
-                Err(panic) => match this.supervisor.panicked(this.part, message_of(&*panic)) {
-                    Ok(back_off) => this.back_off = Some(Box::pin(sleep(back_off))),
-                    Err(_) => return Poll::Ready(()),
-                },
+                Err(panic) => {
+                    let message = message_of(&*panic);
+                    dispose(panic);
+                    match this.supervisor.panicked(this.part, message) {
+                        Ok(back_off) => this.back_off = Some(Box::pin(sleep(back_off))),
+                        Err(_) => return Poll::Ready(()),
+                    }
+                }
             }
         }
     }

@@ -15,6 +15,8 @@ use nix::{
     },
 };
 
+use crate::supervise::trace;
+
 /// A socket that is only written to, and the one that receives from it `(receiver, writer)`; both
 /// blocking and closed on exec. The kernel keeps with each write who made it, and never gives what
 /// two writers wrote in one read.
@@ -27,7 +29,7 @@ pub(crate) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     // Closing what somebody sends along can take long (a socket that lingers), and whoever receives
     // it has to. From Linux 6.16 on the sender is refused instead.
     if let Err(error) = refuse_descriptors(&receiver) {
-        tracing::debug!(%error, "descriptors that children send along are received and closed");
+        trace::debug!(%error, "descriptors that children send along are received and closed");
     }
     // Whoever reads from its standard output finds it at its end.
     shutdown(writer.as_raw_fd(), Shutdown::Read)?;

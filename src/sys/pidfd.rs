@@ -5,45 +5,65 @@ use std::{
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
 };
 
-use nix::{
-    errno::Errno,
-    sys::{
-        signal::Signal,
-        wait::{Id, WaitPidFlag, waitid},
-    },
-};
+use nix::{errno::Errno, sys::signal::Signal};
 
-/// Opens the pidfd of a child that nobody has reaped yet. Closed on exec.
+use super::wait::{self, Which};
+
+const PIDFD_SIGNAL_PROCESS_GROUP: libc::c_uint = 1 << 2;
+
+/// Opens the pidfd of a child of this process that has not been reaped. Closed on exec.
+///
+/// 1. Something else in the program reaps the child, and another process gets its PID.
+/// 2. The PID is opened: the pidfd names a stranger.
+/// 3. The kernel is asked for a child by the pidfd itself: a stranger is none.
+///
+/// # Errors
+///
+/// `ECHILD` if there is no such child, and what the kernel says else.
 pub(crate) fn open(pid: i32) -> io::Result<OwnedFd> {
-    let pid = rustix::process::Pid::from_raw(pid).ok_or(Errno::ESRCH)?;
-    Ok(rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?)
+    let pid = rustix::process::Pid::from_raw(pid).ok_or(Errno::ECHILD)?;
+    let pidfd = match rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()) {
+        Err(rustix::io::Errno::SRCH) => return Err(Errno::ECHILD.into()),
+        opened => opened?,
+    };
+    wait::peek(Which::Pidfd(pidfd.as_fd()))?;
+    Ok(pidfd)
 }
 
-/// Reaps a child that has ended or is about to, and that is no use to anyone.
-pub(crate) fn discard(pidfd: OwnedFd) {
-    let pidfd = pidfd.as_fd();
-    while waitid(Id::PIDFd(pidfd), WaitPidFlag::WEXITED) == Err(Errno::EINTR) {}
+/// Whether the process can be asked after by its pidfd, alive or not reaped.
+pub(super) fn probe(pidfd: impl AsFd) -> io::Result<()> {
+    send(pidfd.as_fd(), 0, 0)
 }
 
 /// Signals the process. `ESRCH` once it has been reaped, whatever has its number by then.
 pub(crate) fn signal(pidfd: impl AsFd, signal: Signal) -> io::Result<()> {
-    send(pidfd.as_fd(), signal, 0)
+    send(pidfd.as_fd(), signal as libc::c_int, 0)
 }
 
 /// Signals the process group that the process leads or led (Linux 6.9; `EINVAL` before).
 pub(crate) fn signal_group(pidfd: impl AsFd, signal: Signal) -> io::Result<()> {
-    const PIDFD_SIGNAL_PROCESS_GROUP: libc::c_uint = 1 << 2;
-    send(pidfd.as_fd(), signal, PIDFD_SIGNAL_PROCESS_GROUP)
+    send(pidfd.as_fd(), signal as libc::c_int, PIDFD_SIGNAL_PROCESS_GROUP)
 }
 
-fn send(pidfd: BorrowedFd<'_>, signal: Signal, flags: libc::c_uint) -> io::Result<()> {
+/// Whether the process group that the process leads or led has a member, be it a zombie. An error
+/// other than `ESRCH` says nothing of it (`EINVAL` before Linux 6.9).
+pub(crate) fn probe_group(pidfd: impl AsFd) -> io::Result<bool> {
+    match send(pidfd.as_fd(), 0, PIDFD_SIGNAL_PROCESS_GROUP) {
+        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(false),
+        // It is there, and not ours to signal.
+        Err(error) if error.raw_os_error() == Some(libc::EPERM) => Ok(true),
+        sent => sent.map(|()| true),
+    }
+}
+
+fn send(pidfd: BorrowedFd<'_>, signal: libc::c_int, flags: libc::c_uint) -> io::Result<()> {
     // rustix's call takes no flags.
     // SAFETY: no memory is passed: the info pointer may be null.
     let result = unsafe {
         libc::syscall(
             libc::SYS_pidfd_send_signal,
             pidfd.as_raw_fd(),
-            signal as libc::c_int,
+            signal,
             std::ptr::null::<libc::siginfo_t>(),
             flags,
         )

@@ -5,7 +5,12 @@ use std::{
     os::fd::{AsFd, OwnedFd},
 };
 
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::{
+    errno::Errno,
+    fcntl::{FcntlArg, OFlag, fcntl},
+};
+#[cfg(target_os = "linux")]
+use rustix::io::ReadWriteFlags;
 
 /// A pipe `(read end, write end)`, both blocking.
 pub(crate) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
@@ -33,4 +38,52 @@ pub(crate) fn set_nonblocking(pipe: impl AsFd) -> io::Result<()> {
 /// How many bytes the pipe holds now (`FIONREAD`).
 pub(crate) fn readable(pipe: impl AsFd) -> io::Result<usize> {
     Ok(usize::try_from(rustix::io::ioctl_fionread(pipe)?).unwrap_or(usize::MAX))
+}
+
+/// No offset: where the pipe is.
+const HERE: u64 = u64::MAX;
+
+/// Reads what the pipe holds, also if its descriptor waits for more: another process may have taken
+/// what was there a moment ago. `EAGAIN` if it is empty, 0 at its end.
+pub(crate) fn read_now(pipe: impl AsFd, into: &mut [u8]) -> Result<usize, Errno> {
+    #[cfg(target_os = "linux")]
+    {
+        let buffers = &mut [std::io::IoSliceMut::new(into)];
+        match rustix::io::preadv2(&pipe, buffers, HERE, ReadWriteFlags::NOWAIT) {
+            // A kernel that has no such read has no ring either: the descriptor itself never waits.
+            Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => {}
+            read => return read.map_err(|error| Errno::from_raw(error.raw_os_error())),
+        }
+    }
+    nix::unistd::read(pipe, into)
+}
+
+/// Writes what the pipe takes at once: somebody else may have filled it.
+pub(crate) fn write_now(pipe: impl AsFd, bytes: &[u8]) -> Result<usize, Errno> {
+    #[cfg(target_os = "linux")]
+    {
+        let buffers = &[std::io::IoSlice::new(bytes)];
+        match rustix::io::pwritev2(&pipe, buffers, HERE, ReadWriteFlags::NOWAIT) {
+            Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => {}
+            written => return written.map_err(|error| Errno::from_raw(error.raw_os_error())),
+        }
+    }
+    nix::unistd::write(pipe, bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neither_an_empty_pipe_nor_a_full_one_makes_wait() {
+        let (reader, writer) = pair().unwrap();
+        let mut bytes = [0; 64 * 1024];
+        assert_eq!(read_now(&reader, &mut bytes), Err(Errno::EAGAIN));
+        assert_eq!(write_now(&writer, &bytes), Ok(bytes.len()));
+        assert_eq!(write_now(&writer, b"x"), Err(Errno::EAGAIN));
+        assert_eq!(read_now(&reader, &mut bytes), Ok(bytes.len()));
+        drop(writer);
+        assert_eq!(read_now(&reader, &mut bytes), Ok(0));
+    }
 }

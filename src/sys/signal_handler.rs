@@ -21,6 +21,8 @@ use nix::{
     sys::eventfd::{EfdFlags, EventFd},
 };
 
+use crate::supervise::trace;
+
 /// Linux's signals are numbered from 1 to 64.
 const SIGNALS: usize = 65;
 
@@ -96,7 +98,7 @@ impl Listener {
     pub(crate) fn in_place(&self) -> bool {
         let in_place = is_ours(self.signal);
         if !in_place && !self.told.swap(true, SeqCst) {
-            tracing::warn!(
+            trace::warn!(
                 signal = self.signal,
                 "something in this program has changed the signal's disposition: children are \
                  asked after from time to time",
@@ -121,20 +123,19 @@ impl Drop for Listener {
                 // What was called before stays: a handler that is under way calls it yet.
                 entry.before = None;
             }
-            _ => {
-                tracing::warn!(
-                    signal = self.signal,
-                    "the signal's disposition is not ours to restore"
-                );
-                entry.covered = true;
-            }
+            _ => entry.covered = true,
         }
+        let covered = entry.covered;
         WAKE[self.signal as usize].store(-1, SeqCst);
         // A handler that has taken the descriptor's number may still write to it.
         while INSIDE.load(SeqCst) > 0 {
             thread::yield_now();
         }
         entry.wake = None;
+        drop(listened);
+        if covered {
+            trace::warn!(signal = self.signal, "the signal's disposition is not ours to restore");
+        }
     }
 }
 

@@ -1,22 +1,42 @@
-//! SIGPIPE on the library's threads: a write without a reader is EPIPE there, also in a host that has
-//! reset the signal to its default.
+//! The signal mask of the library's threads: they take no signal that is meant for the host.
+
+use std::{
+    io,
+    thread::{self, JoinHandle},
+};
 
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 
-/// Blocks SIGPIPE in this thread and those that it starts.
-pub(crate) fn block_sigpipe() {
-    change(SigmaskHow::SIG_BLOCK);
-}
+/// A thread raises these itself, and the kernel ends the program if they are blocked then, past the
+/// host's handler for crashes.
+const FAULTS: [Signal; 6] = [
+    Signal::SIGSEGV,
+    Signal::SIGBUS,
+    Signal::SIGILL,
+    Signal::SIGFPE,
+    Signal::SIGTRAP,
+    Signal::SIGSYS,
+];
 
-/// Unblocks it, for a thread whose mask children may inherit.
-pub(crate) fn unblock_sigpipe() {
-    change(SigmaskHow::SIG_UNBLOCK);
-}
-
-fn change(how: SigmaskHow) {
-    let mut sigpipe = SigSet::empty();
-    sigpipe.add(Signal::SIGPIPE);
-    if let Err(error) = sigpipe.thread_swap_mask(how) {
-        tracing::warn!(%error, "the signal mask of a thread cannot be changed");
+/// Runs something with every signal blocked that another thread can take: threads that it starts
+/// inherit the mask.
+pub(crate) fn with_all_blocked<R>(run: impl FnOnce() -> R) -> R {
+    let mut all = SigSet::all();
+    FAULTS.iter().for_each(|fault| all.remove(*fault));
+    // It fails for an invalid argument only.
+    let before = all.thread_swap_mask(SigmaskHow::SIG_SETMASK);
+    let done = run();
+    if let Ok(before) = before {
+        let _ = before.thread_set_mask();
     }
+    done
+}
+
+/// Starts a thread of the library's own: a write without a reader is `EPIPE` there and one over the
+/// limit of a file's size `EFBIG`, and the host's `sigwait` gets what is sent to the process.
+pub(crate) fn start_thread<T: Send + 'static>(
+    builder: thread::Builder,
+    run: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<JoinHandle<T>> {
+    with_all_blocked(|| builder.spawn(run))
 }

@@ -3,11 +3,14 @@
 use std::{
     io,
     mem::MaybeUninit,
-    os::fd::{AsRawFd, BorrowedFd},
+    os::fd::{AsFd, AsRawFd, BorrowedFd},
     time::Duration,
 };
 
-use nix::errno::Errno;
+use nix::{
+    errno::Errno,
+    sys::wait::{Id, WaitPidFlag, waitid},
+};
 
 use crate::{ExitStatus, ResourceUsage};
 
@@ -30,7 +33,12 @@ pub(crate) struct Ended {
     pub(crate) usage: ResourceUsage,
 }
 
-/// Whether such a child has ended, without reaping it. `ECHILD` where there is none to wait for.
+/// Whether an error of [`peek`] or [`reap`] says that there is no such child (any more).
+pub(crate) fn is_gone(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::ECHILD)
+}
+
+/// Whether such a child has ended, without reaping it. `ECHILD` if there is none to wait for.
 pub(crate) fn peek(which: Which<'_>) -> io::Result<Option<Ended>> {
     wait(which, libc::WNOWAIT)
 }
@@ -38,6 +46,17 @@ pub(crate) fn peek(which: Which<'_>) -> io::Result<Option<Ended>> {
 /// Reaps such a child if it has ended.
 pub(crate) fn reap(which: Which<'_>) -> io::Result<Option<Ended>> {
     wait(which, 0)
+}
+
+/// Reaps a process that died on the way to its program, if this one did: it has no exit signal yet.
+pub(crate) fn reap_unborn(pidfd: BorrowedFd<'_>) -> Option<Ended> {
+    wait(Which::Pidfd(pidfd), libc::__WCLONE).ok().flatten()
+}
+
+/// Reaps a process that has ended or is about to, and that is of no use.
+pub(crate) fn discard(pidfd: impl AsFd) {
+    let flags = WaitPidFlag::WEXITED | WaitPidFlag::__WALL;
+    while waitid(Id::PIDFd(pidfd.as_fd()), flags) == Err(Errno::EINTR) {}
 }
 
 /// nix refuses the status of a child that a real-time signal ended, and neither nix nor rustix

@@ -3,9 +3,7 @@
 
 use std::{io, sync::Arc};
 
-use crate::{
-    ChildWatcher, ExitHandler, WatchError, child_watcher::Registering, supervise::contain,
-};
+use crate::{ChildWatcher, ExitHandler, Registering, WatchError, supervise::contain};
 
 /// The watcher that learns of the children's exits.
 #[derive(Clone, Debug)]

@@ -10,7 +10,7 @@ use crate::{ChildId, SignalError};
 pub enum Target {
     /// The child alone.
     Child,
-    /// The process group that the child leads.
+    /// The process group that the child leads or led, and the child itself if it has left that.
     Group,
 }
 
@@ -35,8 +35,3 @@ pub(crate) struct Adopt;
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct Reaped(pub(crate) ChildId);
-
-/// To the watcher: nobody holds this child's pipes any more.
-#[derive(Clone, Copy, Debug, Message)]
-#[rtype(result = "()")]
-pub(crate) struct Released(pub(crate) ChildId);

@@ -1,7 +1,8 @@
-//! Waiting: one waiter for each child, which owns it until it is reaped. Only the read loop, where it
+//! Waiting: one waiter for each child, which owns it until it is reaped. Only the read loop, if it
 //! is awake at the child's end, may take the last step for it.
 
 mod hosted;
+mod inbox;
 mod messages;
 mod record;
 mod slot;
@@ -10,9 +11,10 @@ mod waiter;
 mod watcher;
 
 pub(crate) use hosted::HostedWatcher;
-pub(crate) use messages::{Adopt, Released};
+pub(crate) use inbox::{Adoption, Inbox};
+pub(crate) use messages::Adopt;
 pub use messages::{Signal, Target};
 pub(crate) use record::ExitRecord;
-pub(crate) use slot::ChildSlot;
-pub(crate) use table::{Adoption, Inbox, WaiterTable};
+pub(crate) use slot::{ChildSlot, Ownership};
+pub(crate) use table::WaiterTable;
 pub(crate) use watcher::Watcher;

@@ -1,7 +1,7 @@
 //! `ChildSlot`: the ownership of one child, kept outside the actors so that it outlives a panic.
 //!
-//! Its steps are the waiter's. The read loop may take one for it where it is awake already and
-//! knows that the child is about to end: then the exit does not wait for another thread's wake-up.
+//! Its steps are the waiter's. The read loop may take one for it if it is awake already and knows
+//! that the child is about to end: then the exit does not wait for another thread's wake-up.
 
 use std::{
     any::Any,
@@ -15,28 +15,30 @@ use std::{
     time::Instant,
 };
 
-use nix::sys::signal::Signal as UnixSignal;
+use nix::{sys::signal::Signal as UnixSignal, unistd::Pid};
 use tokio::{io::unix::AsyncFd, sync::oneshot};
 
 use super::{ExitRecord, HostedWatcher, Target};
 use crate::{
-    ChildId, ExitHandler, SignalError, WatchedExit,
+    ChildId, ExitHandler, ExitStatus, ResourceUsage, SignalError, WatchedExit,
     child::ChildCell,
     read_loop::LoopLink,
-    supervise::fault_point,
+    supervise::{contain, fault_point, trace},
     sys::{
-        pidfd,
+        pidfd, pipe,
         wait::{self, Ended, Which},
     },
 };
 
-/// A child that this library spawned, from its spawn to its reaping, and beyond where it led a
-/// process group.
+/// A child that this library spawned, from its spawn to its reaping, and beyond if it led a process
+/// group that still has members.
 #[derive(Debug)]
 pub(crate) struct ChildSlot {
     pub(super) cell: Arc<ChildCell>,
     pidfd: AsyncFd<OwnedFd>,
     leads_group: bool,
+    /// A child watcher of the user's reaps the child.
+    hosted: bool,
     started: Instant,
     progress: Mutex<Progress>,
     link: Arc<LoopLink>,
@@ -50,10 +52,20 @@ struct Progress {
     /// The status, as soon as it is reaped: the kernel gives it only once.
     /// Boxed: most children still run.
     record: Option<Box<ExitRecord>>,
-    /// The write end, until the record is in it.
+    /// The write end, until the read loop is told.
     status_pipe: Option<OwnedFd>,
     /// What a step of the read loop's panicked with: the waiter has to answer for it.
     panic: Option<Box<dyn Any + Send>>,
+}
+
+/// What a child is owned by from its spawn on.
+#[derive(Debug)]
+pub(crate) struct Ownership {
+    pub(crate) pidfd: AsyncFd<OwnedFd>,
+    pub(crate) status_pipe: OwnedFd,
+    pub(crate) leads_group: bool,
+    pub(crate) hosted: bool,
+    pub(crate) started: Instant,
 }
 
 impl ChildSlot {
@@ -61,21 +73,20 @@ impl ChildSlot {
     /// watcher's thread.
     pub(crate) fn new(
         cell: Arc<ChildCell>,
-        pidfd: AsyncFd<OwnedFd>,
-        status_pipe: OwnedFd,
-        leads_group: bool,
-        started: Instant,
+        ownership: Ownership,
         link: Arc<LoopLink>,
     ) -> Arc<Self> {
+        let Ownership { pidfd, status_pipe, leads_group, hosted, started } = ownership;
         let status_pipe = Some(status_pipe);
         let progress = Progress { watched: None, record: None, status_pipe, panic: None };
         let progress = Mutex::new(progress);
-        Arc::new(ChildSlot { cell, pidfd, leads_group, started, progress, link })
+        Arc::new(ChildSlot { cell, pidfd, leads_group, hosted, started, progress, link })
     }
 
-    /// Lets a hosted child watcher tell the end, where it takes the child; otherwise the pidfd does.
+    /// Lets a hosted child watcher tell the end, if it takes the child; otherwise the pidfd does.
     pub(super) fn host(&self, watcher: &HostedWatcher) {
-        self.progress().watched = watched_by(watcher, &self.cell);
+        let watched = watched_by(watcher, &self.cell);
+        self.progress().watched = watched;
     }
 
     /// `None` while another thread is at it.
@@ -87,6 +98,7 @@ impl ChildSlot {
         }
     }
 
+    /// Held for some system calls that never wait; nothing is told under it.
     fn progress(&self) -> MutexGuard<'_, Progress> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -99,17 +111,21 @@ impl ChildSlot {
         self.cell.id
     }
 
-    /// Whether the slot is still of use once the child is reaped: its group may live on.
-    pub(super) fn leads_group(&self) -> bool {
-        self.leads_group
-    }
-
     /// Whether the child's end is still to be reported.
     pub(crate) fn is_unreported(&self) -> bool {
         self.progress().status_pipe.is_some()
     }
 
-    /// Waits for the end, reaps, reports. Ready once the record is written.
+    /// What is known of the exit, once the child is reaped.
+    pub(crate) fn record(&self) -> Option<ExitRecord> {
+        self.progress().record.as_deref().copied()
+    }
+
+    /// Waits for the end, reaps, reports. Ready once the read loop is told.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says if the child cannot be asked after; the next call tries again.
     pub(super) fn poll_reported(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Some(mut progress) = self.try_progress() else {
             // The read loop is at it, for some microseconds.
@@ -117,39 +133,48 @@ impl ChildSlot {
             return Poll::Pending;
         };
         if let Some(panic) = progress.panic.take() {
+            drop(progress);
             resume_unwind(panic);
         }
-        ready!(self.poll_watched(&mut progress, cx));
+        let was_let_go = ready!(self.poll_watched(&mut progress, cx));
+        let polled = self.poll_step(&mut progress, cx);
+        drop(progress);
+        if was_let_go {
+            trace::warn!(
+                child = %self.id(),
+                "the child watcher has let go of the child: its waiter waits for it",
+            );
+        }
+        polled
+    }
+
+    fn poll_step(&self, progress: &mut Progress, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if progress.record.is_some() {
-            self.step(&mut progress);
-            return Poll::Ready(Ok(()));
+            return Poll::Ready(self.step(progress).map(|_| ()));
         }
         loop {
             let mut ready = ready!(self.pidfd.poll_read_ready(cx))?;
-            if self.step(&mut progress) {
+            if self.step(progress)? {
                 return Poll::Ready(Ok(()));
             }
             ready.clear_ready();
         }
     }
 
-    /// Takes what a hosted child watcher tells. Ready too where it has let go of the child.
-    fn poll_watched(&self, progress: &mut Progress, cx: &mut Context<'_>) -> Poll<()> {
-        if let Some(exit) = progress.watched.as_mut() {
-            match ready!(Pin::new(exit).poll(cx)) {
-                Ok(WatchedExit { status, usage, .. }) => {
-                    let wall_time = self.started.elapsed();
-                    let record = ExitRecord { child: self.id(), status, usage, wall_time };
-                    progress.record.get_or_insert_with(|| Box::new(record));
-                }
-                Err(_) => tracing::warn!(
-                    child = %self.id(),
-                    "the child watcher has let go of the child: its waiter waits for it",
-                ),
-            }
-            progress.watched = None;
+    /// Takes what a hosted child watcher tells. True if it has let go of the child without a word.
+    fn poll_watched(&self, progress: &mut Progress, cx: &mut Context<'_>) -> Poll<bool> {
+        let Some(exit) = progress.watched.as_mut() else { return Poll::Ready(false) };
+        let told = ready!(Pin::new(exit).poll(cx));
+        progress.watched = None;
+        let was_let_go = told.is_err();
+        if let Ok(WatchedExit { status, usage, .. }) = told {
+            progress.record.get_or_insert_with(|| Box::new(self.ended_with(status, usage)));
         }
-        Poll::Ready(())
+        Poll::Ready(was_let_go)
+    }
+
+    fn ended_with(&self, status: ExitStatus, usage: ResourceUsage) -> ExitRecord {
+        ExitRecord { child: self.id(), status, usage, wall_time: self.started.elapsed() }
     }
 
     /// Waits by the pidfd from now on.
@@ -158,35 +183,45 @@ impl ChildSlot {
     }
 
     /// For the read loop, which never waits: takes the waiter's next step, if it can be taken now.
-    /// True once the record is written. A panic of it is the waiter's.
+    /// True once the record is there. A panic of it is the waiter's.
     pub(crate) fn lend_a_hand(&self) -> bool {
+        if self.hosted {
+            return false;
+        }
         let Some(mut progress) = self.try_progress().filter(|it| it.panic.is_none()) else {
             return false;
         };
-        catch_unwind(AssertUnwindSafe(|| self.step(&mut progress))).unwrap_or_else(|panic| {
+        let step = catch_unwind(AssertUnwindSafe(|| self.step(&mut progress)));
+        step.unwrap_or_else(|panic| {
             progress.panic = Some(panic);
-            false
+            Ok(false)
         })
+        .unwrap_or(false)
     }
 
-    /// Takes every step that can be taken now, each once. True once the record is written.
-    fn step(&self, progress: &mut Progress) -> bool {
+    /// Takes every step that can be taken now, each once. True once the read loop is told.
+    fn step(&self, progress: &mut Progress) -> io::Result<bool> {
         if progress.record.is_none() {
-            progress.record = self.reap().map(Box::new);
+            progress.record = self.reap()?.map(Box::new);
         }
-        let Some(record) = &progress.record else { return false };
+        if progress.record.is_none() {
+            return Ok(false);
+        }
         fault_point!(WaiterAfterReap);
-        if let Some(pipe) = progress.status_pipe.take() {
-            record.report(&pipe, &self.link);
+        if let Some(status_pipe) = progress.status_pipe.take() {
+            // If it cannot be written, its end tells the same: the drop is what counts.
+            let _ = pipe::write_now(&status_pipe, &[1]);
+            drop(status_pipe);
+            self.link.nudge(self.id());
         }
-        true
+        Ok(true)
     }
 
     /// Reaps the child if it has ended. Peeks first: until it is reaped its PID stays taken.
-    fn reap(&self) -> Option<ExitRecord> {
+    fn reap(&self) -> io::Result<Option<ExitRecord>> {
         let child = Which::Pidfd(self.pidfd.get_ref().as_fd());
         let reaped = match wait::peek(child) {
-            Ok(None) => return None,
+            Ok(None) => return Ok(None),
             Ok(Some(_)) => {
                 fault_point!(WaiterBeforeReap);
                 wait::reap(child)
@@ -195,18 +230,19 @@ impl ChildSlot {
         };
         match reaped {
             Ok(ended) => {
-                let Ended { status, usage, .. } = ended?;
-                let wall_time = self.started.elapsed();
-                Some(ExitRecord { child: self.id(), status, usage, wall_time })
+                Ok(ended.map(|Ended { status, usage, .. }| self.ended_with(status, usage)))
             }
-            Err(_) => Some(ExitRecord::lost(&self.cell, self.started)),
+            Err(error) if wait::is_gone(&error) => {
+                Ok(Some(self.ended_with(ExitStatus::Lost, ResourceUsage::default())))
+            }
+            Err(error) => Err(error),
         }
     }
 
     /// Sends a signal. After the reaping only a group can still be there.
     pub(super) fn signal(&self, signal: UnixSignal, target: Target) -> Result<(), SignalError> {
         let child = self.id();
-        // Held to the end: meanwhile nobody reaps the child, and its number stays its own.
+        // Held to the end: meanwhile nothing of ours reaps the child, and its number stays its own.
         let progress = self.progress();
         let reaped = progress.record.is_some();
         let sent = match target {
@@ -216,19 +252,38 @@ impl ChildSlot {
                 io::ErrorKind::InvalidInput,
                 "it leads no process group (ProcessGroup::Own)",
             )),
-            Target::Group => match pidfd::signal_group(&self.pidfd, signal) {
-                // Before Linux 6.9. The number is the child's as long as it is not reaped.
-                Err(error) if error.raw_os_error() == Some(libc::EINVAL) && self.is_ours() => {
-                    let group = nix::unistd::Pid::from_raw(self.cell.pid);
-                    nix::sys::signal::killpg(group, signal).map_err(io::Error::from)
+            Target::Group => {
+                let group = self.signal_group(signal);
+                if reaped || self.is_in_its_group() {
+                    group
+                } else {
+                    let left = pidfd::signal(&self.pidfd, signal);
+                    group.or(left)
                 }
-                sent => sent,
-            },
+            }
         };
+        drop(progress);
         sent.map_err(|source| match source.raw_os_error() {
             Some(libc::ESRCH) => SignalError::Ended(child),
             _ => SignalError::Refused { child, source },
         })
+    }
+
+    fn signal_group(&self, signal: UnixSignal) -> io::Result<()> {
+        match pidfd::signal_group(&self.pidfd, signal) {
+            // Before Linux 6.9. The number is the child's as long as it is not reaped.
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) && self.is_ours() => {
+                Ok(nix::sys::signal::killpg(Pid::from_raw(self.pid()), signal)?)
+            }
+            sent => sent,
+        }
+    }
+
+    /// Whether the child, which is not reaped, is in the group that it was given. It may leave that
+    /// at any time; what it did not get then, it gets by the next signal.
+    fn is_in_its_group(&self) -> bool {
+        let pid = Pid::from_raw(self.pid());
+        nix::unistd::getpgid(Some(pid)) == Ok(pid)
     }
 
     /// Whether the child is still to be reaped, so that its number is its own.
@@ -236,29 +291,41 @@ impl ChildSlot {
         wait::peek(Which::Pidfd(self.pidfd.get_ref().as_fd())).is_ok()
     }
 
-    /// Sends signals to the child and whatever it leads, as far as they are there.
-    pub(super) fn signal_all(&self, signals: &[UnixSignal]) {
+    /// Whether the group that the child leads or led has members, zombies among them.
+    pub(super) fn has_group(&self) -> bool {
+        // Before Linux 6.9 that cannot be known once the child is reaped.
+        self.leads_group && pidfd::probe_group(&self.pidfd).unwrap_or(false)
+    }
+
+    /// Sends signals to the child and the group that it leads, as far as they are there.
+    pub(crate) fn signal_all(&self, signals: &[UnixSignal]) {
         let target = if self.leads_group { Target::Group } else { Target::Child };
         for &signal in signals {
             match self.signal(signal, target) {
                 Ok(()) | Err(SignalError::Ended(_)) => {}
-                Err(error) => tracing::warn!(%error, %signal, "a child could not be signalled"),
+                Err(error) => trace::warn!(%error, %signal, "a child could not be signalled"),
             }
         }
     }
+
+    /// Kills the child and its group, and reaps it: for one that no waiter has.
+    pub(crate) fn discard(&self) {
+        self.signal_all(&[UnixSignal::SIGKILL]);
+        wait::discard(&self.pidfd);
+    }
 }
 
-/// Gives the child to a hosted watcher; `None` where that refuses it.
+/// Gives the child to a hosted watcher; `None` if that refuses it.
 fn watched_by(watcher: &HostedWatcher, cell: &ChildCell) -> Option<oneshot::Receiver<WatchedExit>> {
     let (tell, told) = oneshot::channel();
     let handler = ExitHandler::new(move |exit| {
-        // Where nobody takes it, the policy has ended.
-        let _ = tell.send(exit);
+        // If it is not taken, the policy has ended. The waker is our own waiter's.
+        let _ = contain("the waker of a waiter", || tell.send(exit));
     });
     match watcher.add(cell.pid, handler) {
         Ok(()) => Some(told),
         Err(error) => {
-            tracing::warn!(child = %cell.id, %error, "its waiter waits for the child");
+            trace::warn!(child = %cell.id, %error, "its waiter waits for the child");
             None
         }
     }

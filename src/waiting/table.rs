@@ -1,56 +1,44 @@
-//! `WaiterTable`: the watcher's children, and the inbox by which they arrive. Both outlive it.
+//! `WaiterTable`: the watcher's children, and the groups that outlive their leaders.
 
 use std::{
     cell::RefCell,
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     future::poll_fn,
     io,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     task::Poll,
     time::{Duration, Instant},
 };
 
 use actix::Addr;
 use nix::sys::signal::Signal;
-use tokio::{sync::Notify, time::timeout_at};
+use tokio::{
+    sync::Notify,
+    time::{sleep, timeout_at},
+};
 
-use super::{ChildSlot, HostedWatcher, waiter::Waiter};
-use crate::{ChildId, child_watcher::Registering, supervise::contain};
+use super::{
+    ChildSlot, HostedWatcher,
+    inbox::{Adoption, Inbox},
+    waiter::{RETRY, Waiter},
+};
+use crate::{
+    ChildId,
+    supervise::{contain, trace},
+    sys::groups,
+};
 
 /// A hosted child watcher may take this long to tell the exits of the children that were killed.
 const LAST_WORD: Duration = Duration::from_secs(1);
 
-/// A freshly spawned child on its way to its waiter.
-#[derive(Debug)]
-pub(crate) struct Adoption {
-    pub(crate) slot: Arc<ChildSlot>,
-    /// Held until a hosted child watcher has the child.
-    pub(crate) registering: Option<Registering>,
-}
-
-/// Where the spawner leaves children for the watcher: a message can be lost in a panic, this
-/// cannot.
-#[derive(Debug, Default)]
-pub(crate) struct Inbox(Mutex<VecDeque<Adoption>>);
-
-impl Inbox {
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Adoption>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn put(&self, adoption: Adoption) {
-        self.lock().push_back(adoption);
-    }
-
-    fn take(&self) -> Option<Adoption> {
-        self.lock().pop_front()
-    }
-}
+/// How soon a shutdown asks for the first time whether groups have ended, and how seldom at last.
+const GROUPS_SOON: Duration = Duration::from_millis(1);
+const GROUPS_LATE: Duration = Duration::from_millis(20);
 
 #[derive(Debug)]
 pub(super) struct Kept {
     pub(super) slot: Arc<ChildSlot>,
-    /// None until it is started, and where it has done its work.
+    /// None until it is started, and once it has done its work.
     pub(super) waiter: Option<Addr<Waiter>>,
 }
 
@@ -71,35 +59,107 @@ impl WaiterTable {
     /// Takes the next child out of the inbox and keeps it.
     pub(super) fn adopt(&self) -> Option<Arc<ChildSlot>> {
         let Adoption { slot, registering } = self.inbox.take()?;
+        let kept = Kept { slot: Arc::clone(&slot), waiter: None };
+        self.kept.borrow_mut().insert(slot.id(), kept);
+        // After the bookkeeping: both may run foreign code.
         if let Some(watcher) = &self.child_watcher {
             slot.host(watcher);
         }
         drop(registering);
-        let kept = Kept { slot: Arc::clone(&slot), waiter: None };
-        self.kept.borrow_mut().insert(slot.id(), kept);
         Some(slot)
     }
 
-    /// Signals every child, and every group that a child leads or led. Also those that the watcher
-    /// has still to adopt.
-    pub(crate) fn signal_all(&self, signals: &[Signal]) {
-        for Adoption { slot, .. } in &*self.inbox.lock() {
-            slot.signal_all(signals);
+    pub(super) fn forget(&self, child: ChildId) {
+        let forgotten = self.kept.borrow_mut().remove(&child);
+        drop(forgotten);
+        self.changed.notify_waiters();
+    }
+
+    /// A child's end is reported: it is forgotten, unless its group still has members, which are to
+    /// end with the policy. Returns whether it is kept for that.
+    pub(super) fn reported(&self, child: ChildId) -> bool {
+        let has_group = match self.kept.borrow_mut().get_mut(&child) {
+            None => return false,
+            Some(kept) => {
+                kept.waiter = None;
+                kept.slot.has_group()
+            }
+        };
+        if !has_group {
+            self.forget(child);
         }
-        for kept in self.kept.borrow().values() {
-            kept.slot.signal_all(signals);
+        self.changed.notify_waiters();
+        has_group
+    }
+
+    /// Forgets the groups that have ended. Returns how many are left whose leaders have gone.
+    pub(super) fn forget_ended_groups(&self) -> usize {
+        let mut left = 0;
+        let ended: Vec<ChildId> = {
+            let kept = self.kept.borrow();
+            let leaders = kept.iter().filter(|(_, kept)| kept.waiter.is_none());
+            let gone = leaders.filter(|(_, kept)| {
+                let reported = !kept.slot.is_unreported();
+                let ended = reported && !kept.slot.has_group();
+                left += usize::from(reported && !ended);
+                ended
+            });
+            gone.map(|(child, _)| *child).collect()
+        };
+        ended.into_iter().for_each(|child| self.forget(child));
+        left
+    }
+
+    /// All children that are there, those that the watcher has still to adopt among them.
+    fn slots(&self) -> Vec<Arc<ChildSlot>> {
+        let mut slots = self.inbox.slots();
+        slots.extend(self.kept.borrow().values().map(|kept| Arc::clone(&kept.slot)));
+        slots
+    }
+
+    /// From now on no child is taken in: one that is born late is its spawn thread's to end.
+    pub(crate) fn close_inbox(&self) {
+        self.inbox.close();
+    }
+
+    /// Signals every child, and every group that a child leads or led.
+    pub(crate) fn signal_all(&self, signals: &[Signal]) {
+        for slot in self.slots() {
+            slot.signal_all(signals);
         }
     }
 
-    /// Returns when every child's end is reported, and no group is left whose members hold pipes.
+    /// Returns when every child's end is reported, and no member of a group is alive.
     pub(crate) async fn emptied(&self) {
         loop {
             let changed = self.changed.notified();
-            let left = |kept: &Kept| kept.slot.is_unreported() || kept.slot.leads_group();
-            if self.inbox.lock().is_empty() && !self.kept.borrow().values().any(left) {
-                return;
+            if !self.slots().iter().any(|slot| slot.is_unreported()) {
+                break;
             }
             changed.await;
+        }
+        let mut pause = GROUPS_SOON;
+        loop {
+            let begin = Instant::now();
+            if !self.has_groups() {
+                return;
+            }
+            // A long list of processes is not to keep this thread busy.
+            sleep(pause.max(begin.elapsed() * 8)).await;
+            pause = (pause * 2).min(GROUPS_LATE);
+        }
+    }
+
+    /// Whether a group has a member that is alive.
+    fn has_groups(&self) -> bool {
+        let leaders: Vec<_> = self.slots().into_iter().filter(|slot| slot.has_group()).collect();
+        if leaders.is_empty() {
+            return false;
+        }
+        match groups::alive() {
+            Ok(alive) => leaders.iter().any(|slot| alive.contains(&slot.pid())),
+            // Then zombies count.
+            Err(_) => true,
         }
     }
 
@@ -107,22 +167,20 @@ impl WaiterTable {
     /// killed: also those whose waiter was given up, or that no watcher has adopted.
     pub(crate) async fn reap_all(&self) {
         while self.adopt().is_some() {}
-        let slots: Vec<_> =
-            self.kept.borrow().values().map(|kept| Arc::clone(&kept.slot)).collect();
         let deadline = Instant::now() + LAST_WORD;
-        for slot in slots.into_iter().filter(|slot| slot.is_unreported()) {
+        for slot in self.slots().into_iter().filter(|slot| slot.is_unreported()) {
             if let Some(watcher) = &self.child_watcher {
                 let told = reported(&slot);
                 if watcher.is_active() && timeout_at(deadline.into(), told).await.is_ok() {
                     continue;
                 }
-                // Where it has no handler any more, it has the status, and is about to tell it.
+                // If it has no handler any more, it has the status, and is about to tell it.
                 if watcher.remove(slot.pid()) {
                     slot.forsake_watcher();
                 }
             }
             if let Err(error) = reported(&slot).await {
-                tracing::error!(child = %slot.id(), %error, "a killed child cannot be waited for");
+                trace::error!(child = %slot.id(), %error, "a killed child cannot be waited for");
             }
         }
     }
@@ -133,22 +191,29 @@ impl WaiterTable {
     }
 }
 
-/// A step that panics is tried again so often: nobody restarts the host as a waiter is restarted.
+/// How often a step that panics is tried again: the policy's thread has no supervisor.
 const RETRIES: u32 = 3;
 
 /// Waits until the child's end is reported, in the place of its waiter.
 async fn reported(slot: &ChildSlot) -> io::Result<()> {
     let mut panics = 0;
-    poll_fn(|cx| {
-        let step = contain("the last step of a waiter", || slot.poll_reported(cx));
-        step.unwrap_or_else(|| {
-            panics += 1;
-            if panics > RETRIES {
-                return Poll::Ready(Err(io::Error::other("its last step panics")));
-            }
-            cx.waker().wake_by_ref();
-            Poll::Pending
-        })
-    })
-    .await
+    loop {
+        let step = poll_fn(|cx| {
+            let step = contain("the last step of a waiter", || slot.poll_reported(cx));
+            step.map_or_else(
+                || {
+                    panics += 1;
+                    Poll::Ready(None)
+                },
+                |polled| polled.map(Some),
+            )
+        });
+        match step.await {
+            Some(Ok(())) => return Ok(()),
+            // The shutdown does not wait for ever.
+            Some(Err(_)) => sleep(RETRY).await,
+            None if panics > RETRIES => return Err(io::Error::other("its last step panics")),
+            None => {}
+        }
+    }
 }

@@ -5,14 +5,20 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{self, Poll, ready},
+    time::Duration,
 };
 
 use actix::{
-    Actor, AsyncContext as _, Context, Handler, MessageResult, Supervised, WeakAddr,
-    fut::ActorFuture,
+    Actor, AsyncContext as _, Context, Supervised, WeakAddr,
+    fut::{ActorFuture, ActorFutureExt as _, wrap_future},
 };
+use tokio::time::sleep;
 
-use super::{ChildSlot, Signal, Watcher, messages::Reaped};
+use super::{ChildSlot, Watcher, messages::Reaped};
+use crate::supervise::trace;
+
+/// How soon a child is asked after again if the kernel gave an error.
+pub(super) const RETRY: Duration = Duration::from_millis(100);
 
 /// The waiter of one child.
 #[derive(Debug)]
@@ -41,7 +47,7 @@ impl ActorFuture<Waiter> for Wait {
     fn poll(
         self: Pin<&mut Self>,
         waiter: &mut Waiter,
-        _: &mut Context<Waiter>,
+        context: &mut Context<Waiter>,
         cx: &mut task::Context<'_>,
     ) -> Poll<()> {
         #[cfg(feature = "fault-injection")]
@@ -55,17 +61,14 @@ impl ActorFuture<Waiter> for Wait {
                     watcher.do_send(Reaped(waiter.slot.id()));
                 }
             }
-            // Only when the reactor goes, and then the shutdown reaps.
-            Err(error) => tracing::warn!(child = %waiter.slot.id(), %error, "the wait was ended"),
+            Err(error) => {
+                trace::error!(child = %waiter.slot.id(), %error, "a child cannot be asked after now");
+                let again = wrap_future::<_, Waiter>(sleep(RETRY));
+                context.spawn(again.map(|(), _, context: &mut Context<Waiter>| {
+                    context.spawn(Wait);
+                }));
+            }
         }
         Poll::Ready(())
-    }
-}
-
-impl Handler<Signal> for Waiter {
-    type Result = MessageResult<Signal>;
-
-    fn handle(&mut self, message: Signal, _: &mut Self::Context) -> Self::Result {
-        MessageResult(self.slot.signal(message.signal, message.target))
     }
 }

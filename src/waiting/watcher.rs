@@ -1,28 +1,32 @@
 //! `Watcher`: the actor that owns `ChildId -> Waiter`, as asyncio's child watcher owns its PIDs.
 
-use std::{rc::Rc, sync::Arc};
+use std::{rc::Rc, sync::Arc, time::Duration};
 
-use actix::{Actor, Addr, AsyncContext as _, Context, Handler, ResponseFuture, Supervised};
+use actix::{Actor, Addr, AsyncContext as _, Context, Handler, Supervised};
 
-use super::{
-    Adopt, ChildSlot, Released, Signal, Target, WaiterTable, messages::Reaped, table::Kept,
-    waiter::Waiter,
-};
+use super::{Adopt, ChildSlot, Signal, WaiterTable, messages::Reaped, table::Kept, waiter::Waiter};
 use crate::{
-    ChildId, PolicyStopped, SignalError,
+    SignalError,
     supervise::{Part, Supervisor, fault_point},
 };
+
+/// How soon a group whose leader has gone is asked after, and how seldom at last. Its end is told by
+/// nothing, and all that depends on it is a descriptor.
+const GROUPS_SOON: Duration = Duration::from_millis(50);
+const GROUPS_LATE: Duration = Duration::from_secs(10);
 
 /// The watcher. Its table and its inbox are outside, so that a restart adopts every live child.
 #[derive(Debug)]
 pub(crate) struct Watcher {
     table: Rc<WaiterTable>,
     supervisor: Rc<Supervisor>,
+    /// When groups are asked after for the next time; `None` if there are none.
+    groups_pause: Option<Duration>,
 }
 
 impl Watcher {
     pub(crate) fn new(table: Rc<WaiterTable>, supervisor: Rc<Supervisor>) -> Self {
-        Watcher { table, supervisor }
+        Watcher { table, supervisor, groups_pause: None }
     }
 
     fn adopt(&self, watcher: &Addr<Watcher>) {
@@ -41,9 +45,22 @@ impl Watcher {
         }
     }
 
-    fn forget(&self, child: ChildId) {
-        self.table.kept.borrow_mut().remove(&child);
-        self.table.changed.notify_waiters();
+    /// Asks after the groups after this pause, unless that is under way.
+    fn watch_groups(&mut self, context: &mut Context<Self>) {
+        if self.groups_pause.is_none() {
+            self.groups_pause = Some(GROUPS_SOON);
+            context.run_later(GROUPS_SOON, Self::look_at_groups);
+        }
+    }
+
+    fn look_at_groups(&mut self, context: &mut Context<Self>) {
+        self.groups_pause = match self.table.forget_ended_groups() {
+            0 => None,
+            _ => self.groups_pause.map(|pause| (pause * 2).min(GROUPS_LATE)),
+        };
+        if let Some(pause) = self.groups_pause {
+            context.run_later(pause, Self::look_at_groups);
+        }
     }
 }
 
@@ -55,14 +72,14 @@ impl Actor for Watcher {
         let missing: Vec<_> = {
             let kept = self.table.kept.borrow();
             let missing = kept.values().filter(|kept| kept.waiter.is_none()).map(|kept| &kept.slot);
-            // The read loop may have reported one before it had a waiter; only a leader's has ended.
-            let at_work = missing.filter(|slot| slot.is_unreported() || !slot.leads_group());
-            at_work.cloned().collect()
+            // The read loop may have reported one already: its waiter finds that, and says so.
+            missing.cloned().collect()
         };
         let watcher = context.address();
         for slot in missing {
             self.start_waiter(slot, &watcher);
         }
+        self.groups_pause = None;
         self.adopt(&watcher);
     }
 }
@@ -80,51 +97,21 @@ impl Handler<Adopt> for Watcher {
 impl Handler<Reaped> for Watcher {
     type Result = ();
 
-    fn handle(&mut self, Reaped(child): Reaped, _: &mut Self::Context) {
-        {
-            let mut table = self.table.kept.borrow_mut();
-            let Some(kept) = table.get_mut(&child) else { return };
-            if kept.slot.leads_group() {
-                // Its descendants may hold the pipes; the group can still be signalled.
-                kept.waiter = None;
-                self.table.changed.notify_waiters();
-                return;
-            }
-        }
-        self.forget(child);
-    }
-}
-
-impl Handler<Released> for Watcher {
-    type Result = ();
-
-    /// The read loop may tell it before the watcher has looked into the inbox.
-    fn handle(&mut self, Released(child): Released, context: &mut Self::Context) {
-        let adopted: Vec<_> = std::iter::from_fn(|| self.table.adopt()).collect();
-        // Before anything that can panic: that loses the message.
-        self.forget(child);
-        for slot in adopted.into_iter().filter(|slot| slot.id() != child) {
-            self.start_waiter(slot, &context.address());
+    fn handle(&mut self, Reaped(child): Reaped, context: &mut Self::Context) {
+        if self.table.reported(child) {
+            self.watch_groups(context);
         }
     }
 }
 
 impl Handler<Signal> for Watcher {
-    type Result = ResponseFuture<Result<(), SignalError>>;
+    type Result = Result<(), SignalError>;
 
     fn handle(&mut self, message: Signal, _: &mut Self::Context) -> Self::Result {
-        let table = self.table.kept.borrow();
-        match table.get(&message.child) {
-            Some(Kept { waiter: Some(waiter), .. }) => {
-                let sent = waiter.send(message);
-                Box::pin(async move {
-                    sent.await.unwrap_or(Err(SignalError::Stopped(PolicyStopped::Shutdown)))
-                })
-            }
-            Some(Kept { slot, waiter: None }) if message.target == Target::Group => {
-                Box::pin(std::future::ready(slot.signal(message.signal, message.target)))
-            }
-            _ => Box::pin(std::future::ready(Err(SignalError::Ended(message.child)))),
-        }
+        let slot = match self.table.kept.borrow().get(&message.child) {
+            Some(Kept { slot, .. }) => Arc::clone(slot),
+            None => return Err(SignalError::Ended(message.child)),
+        };
+        slot.signal(message.signal, message.target)
     }
 }

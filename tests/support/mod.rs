@@ -16,7 +16,7 @@ use std::{
 };
 
 use actix_process::{
-    Command, Fault, Intensity, Policy, PolicyBuilder, PolicyHandle, PolicyStopped, inject,
+    Fault, Intensity, Policy, PolicyBuilder, PolicyHandle, inject,
 };
 
 /// Nothing in a test may take longer.
@@ -71,26 +71,14 @@ pub fn restarting(restarts: usize) -> PolicyBuilder {
     Policy::builder().intensity(Intensity { restarts, window: Duration::from_secs(60) })
 }
 
-/// A policy that has ended because its waiter's step panicked, whoever took it; and the reason,
-/// which its child was told, too.
-pub async fn ended_by_a_waiter_that_always_panics() -> (PolicyHandle, PolicyStopped) {
-    let policy = restarting(2).grace(Duration::ZERO).start().unwrap();
-    inject(Fault::WaiterAfterReap, usize::MAX);
-    let child = policy.spawn(Command::new("true")).await.unwrap();
-    let reason = within(policy.stopped()).await;
-    inject(Fault::WaiterAfterReap, 0);
-    assert_eq!(within(child.wait()).await.unwrap_err(), reason);
-    (policy, reason)
-}
-
-/// Runs one test with the crate's own launch, and once more with the one that it falls back to.
+/// Runs one test with the launch by `clone3`, and once more with the one by `clone`.
 pub fn run_with_both_launches(test: impl AsyncFn(&PolicyHandle)) {
-    for by_std in [0, usize::MAX] {
+    for by_clone in [0, usize::MAX] {
         run_with_policy(async |policy| {
             // Here no other test runs.
-            inject(Fault::SpawnByStd, by_std);
+            inject(Fault::SpawnByClone, by_clone);
             test(policy).await;
-            inject(Fault::SpawnByStd, 0);
+            inject(Fault::SpawnByClone, 0);
         });
     }
 }

@@ -1,0 +1,167 @@
+//! `SpawnPool`: the spawn threads. A spawn holds its thread until the child has executed its program,
+//! and a program can hang in that: while all threads are stuck, one more is started.
+
+use std::{
+    cell::{Cell, RefCell},
+    io,
+    rc::Rc,
+    sync::{Arc, Mutex, PoisonError},
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use crossbeam_channel::Sender;
+use tokio::{sync::mpsc, time::sleep};
+
+use super::{Job, Spawner, launch::Launcher};
+use crate::{
+    supervise::trace,
+    sys::{clone::UnderWay, signal_mask},
+};
+
+/// Two at a time keep the cores busy; more were not faster where it was measured, and hold more of
+/// the parent's locks.
+const THREADS: usize = 2;
+
+/// A spawn that takes longer holds up the others; most take less than a millisecond.
+const STUCK: Duration = Duration::from_millis(20);
+
+/// How often stuck spawns are looked for while there are jobs that wait.
+const TICK: Duration = Duration::from_millis(10);
+
+/// The job that a thread has in hand.
+#[derive(Debug, Default)]
+pub(super) struct Work {
+    since: Mutex<Option<Instant>>,
+    birth: Arc<UnderWay>,
+}
+
+impl Work {
+    fn set(&self, since: Option<Instant>) {
+        *self.since.lock().unwrap_or_else(PoisonError::into_inner) = since;
+    }
+
+    pub(super) fn begin(&self) {
+        self.set(Some(Instant::now()));
+    }
+
+    pub(super) fn end(&self) {
+        self.set(None);
+    }
+
+    fn is_stuck(&self) -> bool {
+        let since = *self.since.lock().unwrap_or_else(PoisonError::into_inner);
+        since.is_some_and(|since| since.elapsed() > STUCK)
+    }
+}
+
+#[derive(Debug)]
+struct SpawnThread {
+    handle: JoinHandle<()>,
+    work: Arc<Work>,
+}
+
+/// The threads, and the way to give them work. It lives on the policy's thread.
+#[derive(Debug)]
+pub(crate) struct SpawnPool {
+    jobs: Sender<Job>,
+    spawner: Spawner,
+    threads: RefCell<Vec<SpawnThread>>,
+    /// A task looks for stuck spawns.
+    watched: Cell<bool>,
+}
+
+impl SpawnPool {
+    /// Starts the threads.
+    ///
+    /// # Errors
+    ///
+    /// If one cannot be made.
+    pub(crate) fn start(jobs: Sender<Job>, spawner: Spawner) -> io::Result<Rc<Self>> {
+        let (threads, watched) = (RefCell::default(), Cell::new(false));
+        let pool = Rc::new(SpawnPool { jobs, spawner, threads, watched });
+        for _ in 0..THREADS {
+            pool.add_thread().inspect_err(|_| pool.end())?;
+        }
+        Ok(pool)
+    }
+
+    /// It stays until the policy ends: it may have spawned children.
+    fn add_thread(&self) -> io::Result<()> {
+        let work = Arc::<Work>::default();
+        let launcher = Launcher::new(Arc::clone(&work.birth))?;
+        let (spawner, own) = (self.spawner.clone(), Arc::clone(&work));
+        let builder = thread::Builder::new().name("actix-process-spawn".into());
+        let run = move || spawner.run(launcher, &own);
+        let handle = signal_mask::start_thread(builder, run)?;
+        self.threads.borrow_mut().push(SpawnThread { handle, work });
+        Ok(())
+    }
+
+    /// Has a job done by the next thread that is free.
+    pub(super) fn give(self: &Rc<Self>, job: Job) {
+        if let Err(unsent) = self.jobs.send(job) {
+            return unsent.into_inner().refuse();
+        }
+        if !self.jobs.is_empty() && !self.watched.replace(true) {
+            let pool = Rc::clone(self);
+            actix::spawn(async move { pool.watch().await });
+        }
+    }
+
+    /// Adds a thread whenever jobs wait for threads that are all stuck.
+    async fn watch(&self) {
+        while !self.jobs.is_empty() {
+            sleep(TICK).await;
+            let stuck = self.threads.borrow().iter().all(|thread| thread.work.is_stuck());
+            if stuck && !self.jobs.is_empty() && !self.spawner.inbox.is_closed() {
+                let threads = self.threads.borrow().len();
+                match self.add_thread() {
+                    Ok(()) => trace::warn!(threads, "all spawns hang: one more thread is started"),
+                    Err(error) => {
+                        trace::error!(%error, "all spawns hang, and no thread can be made")
+                    }
+                }
+            }
+        }
+        self.watched.set(false);
+    }
+
+    /// Refuses the jobs that wait, and has each thread end after the one in hand. The receiver is
+    /// closed when all have.
+    pub(crate) fn stop(&self) -> mpsc::Receiver<()> {
+        self.refuse_waiting();
+        let (stopped, ended) = mpsc::channel(1);
+        for _ in &*self.threads.borrow() {
+            // There is a receiver: the pool's own.
+            let _ = self.jobs.send(Job::Stop(stopped.clone()));
+        }
+        ended
+    }
+
+    fn refuse_waiting(&self) {
+        while let Ok(job) = self.spawner.jobs.try_recv() {
+            job.refuse();
+        }
+    }
+
+    /// Kills the children that do not get to their programs.
+    pub(crate) fn kill_stuck(&self) {
+        self.threads.borrow().iter().for_each(|thread| thread.work.birth.kill());
+    }
+
+    /// Waits for the threads, which have been stopped.
+    pub(crate) fn join(&self) {
+        for thread in self.threads.take() {
+            if thread.handle.join().is_err() {
+                trace::error!("a spawn thread panicked");
+            }
+        }
+    }
+
+    /// Stops the threads and waits for them, when nothing has been spawned yet.
+    pub(crate) fn end(&self) {
+        drop(self.stop());
+        self.join();
+    }
+}

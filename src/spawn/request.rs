@@ -1,0 +1,65 @@
+//! The handle's own requests: as `Spawn` and `SpawnPipeline`, but a caller that goes after the answer
+//! has come and before it took it has given the spawn up, too.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use actix::{Message, dev::OneshotSender};
+use tokio::sync::oneshot;
+
+use super::{Spawn, SpawnPipeline};
+use crate::{Child, RunningPipeline, SpawnError};
+
+/// [`Spawn`], and where its answer goes.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct RequestSpawn(
+    pub(crate) Spawn,
+    pub(crate) OneshotSender<Result<Child, SpawnError>>,
+);
+
+/// [`SpawnPipeline`], and where its answer goes.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct RequestPipeline(
+    pub(crate) SpawnPipeline,
+    pub(crate) OneshotSender<Result<RunningPipeline, SpawnError>>,
+);
+
+/// What was spawned, and can be undone.
+pub(crate) trait Spawned: Unpin {
+    /// Kills it, with the groups that it leads.
+    fn undo(&self);
+}
+
+/// A caller that waits for its answer.
+#[derive(Debug)]
+pub(crate) struct Answer<T: Spawned>(oneshot::Receiver<Result<T, SpawnError>>);
+
+/// Where an answer is sent to, and its receiver.
+pub(crate) fn answer<T: Spawned>() -> (OneshotSender<Result<T, SpawnError>>, Answer<T>) {
+    let (send, receive) = oneshot::channel();
+    (send, Answer(receive))
+}
+
+impl<T: Spawned> Future for Answer<T> {
+    /// `None` if nothing will answer: the policy has stopped.
+    type Output = Option<Result<T, SpawnError>>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(context).map(Result::ok)
+    }
+}
+
+impl<T: Spawned> Drop for Answer<T> {
+    /// From the close on, the spawn thread finds that the caller has gone; what came before is here.
+    fn drop(&mut self) {
+        self.0.close();
+        if let Ok(Ok(spawned)) = self.0.try_recv() {
+            spawned.undo();
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! `Unregistered`: a child between its launch and the moment when read loop and watcher know of it.
+
+use std::{
+    io,
+    os::fd::OwnedFd,
+    sync::{Arc, atomic::Ordering::SeqCst},
+    time::Instant,
+};
+
+use actix::Recipient;
+use nix::sys::signal::Signal;
+use smallvec::SmallVec;
+use tokio::io::unix::AsyncFd;
+
+use super::{
+    Link, Spawner,
+    launch::{Launched, Launcher},
+    pipes::{self, InnerEnds, ParentEnds},
+};
+use crate::{
+    Child, ChildExited, ChildId, Command, ErrorOutput, Output, PolicyStopped, Registering,
+    SpawnError, SpawnStep, WatchError,
+    child::ChildCell,
+    input::InputQueue,
+    read_loop::{Extras, LoopCommand, Registration},
+    supervise::{fault_point, trace::ChildSpan},
+    sys::{pidfd, readiness, wait},
+    waiting::{Adopt, Adoption, ChildSlot, HostedWatcher, Ownership},
+};
+
+/// A process that runs its program, and that only its spawn thread knows. It is killed and reaped if
+/// it is dropped, be it by a panic.
+#[derive(Debug)]
+pub(super) struct Unregistered {
+    pid: i32,
+    /// `None` once it has another owner.
+    pidfd: Option<AsyncFd<OwnedFd>>,
+    leads_group: bool,
+    ends: Option<ParentEnds>,
+    started: Instant,
+    registering: Option<Registering>,
+}
+
+impl Unregistered {
+    /// Kills it, and the group that it leads.
+    pub(super) fn kill(&self) {
+        if let Some(pidfd) = &self.pidfd {
+            kill(pidfd, self.leads_group);
+        }
+    }
+}
+
+impl Drop for Unregistered {
+    fn drop(&mut self) {
+        self.kill();
+        if let Some(pidfd) = self.pidfd.take() {
+            wait::discard(pidfd.get_ref());
+        }
+    }
+}
+
+fn kill(pidfd: impl std::os::fd::AsFd, leads_group: bool) {
+    if leads_group {
+        // EINVAL before Linux 6.9: it leaves what the child itself started.
+        let _ = pidfd::signal_group(&pidfd, Signal::SIGKILL);
+    }
+    // ESRCH: it has ended already.
+    let _ = pidfd::signal(pidfd, Signal::SIGKILL);
+}
+
+impl Spawner {
+    /// Brings a child up to its program.
+    pub(super) fn start_child(
+        &self,
+        launcher: &mut Launcher,
+        command: &Command,
+        inner: InnerEnds,
+    ) -> Result<Unregistered, SpawnError> {
+        let fail = |(step, source)| failed(command, step, source);
+        let child_watcher = self.child_watcher.as_ref();
+        if child_watcher.is_some_and(|watcher| !watcher.is_active()) {
+            return Err(fail((SpawnStep::CheckWatcher, io::Error::other(WatchError::Inactive))));
+        }
+        let registering = child_watcher.map(HostedWatcher::registering);
+        let (ends, child_ends) = pipes::reserve(command, inner).map_err(fail)?;
+        let started = Instant::now();
+        let launched = launcher.launch(command, child_ends);
+        if self.closing.load(SeqCst) {
+            // The launch may have hung until now; the policy may be gone.
+            if let Ok(Launched { pidfd, .. }) = &launched {
+                kill(pidfd, command.leads_group());
+                wait::discard(pidfd);
+            }
+            return Err(refused(command));
+        }
+        let Launched { pid, pidfd } = launched.map_err(fail)?;
+        let leads_group = command.leads_group();
+        let watched = self.watch(pidfd, leads_group);
+        let pidfd = Some(watched.map_err(|error| fail((SpawnStep::Watch, error)))?);
+        Ok(Unregistered { pid, pidfd, leads_group, ends: Some(ends), started, registering })
+    }
+
+    /// Hands children over to the watcher and the read loop; `None` if a shutdown has begun: then
+    /// they are killed and reaped.
+    pub(super) fn register(
+        &self,
+        links: &[Link],
+        unregistered: Vec<Unregistered>,
+        mut exit_to: Option<Recipient<ChildExited>>,
+    ) -> Option<Vec<Child>> {
+        let mut adoptions = Vec::with_capacity(links.len());
+        let mut registrations = Vec::with_capacity(links.len());
+        fault_point!(SpawnBeforeAdoption);
+        for (link, mut child) in links.iter().zip(unregistered) {
+            let (Some(pidfd), Some(ends)) = (child.pidfd.take(), child.ends.take()) else {
+                continue;
+            };
+            let registering = child.registering.take();
+            let (slot, mut registration) = self.prepare(link, &child, pidfd, ends);
+            registration.exit_to = exit_to.take();
+            adoptions.push(Adoption { slot, registering });
+            registrations.push(registration);
+        }
+        let slots: Vec<_> = adoptions.iter().map(|it| Arc::clone(&it.slot)).collect();
+        // Into the inbox before the read loop can see the child's end, and make it known; but the
+        // loop is woken first, which has the child's pipes to read.
+        if let Err(refused_ones) = self.inbox.put(adoptions) {
+            refused_ones.iter().for_each(|it| it.slot.signal_all(&[Signal::SIGKILL]));
+            refused_ones.iter().for_each(|it| it.slot.discard());
+            return None;
+        }
+        let children = registrations.iter().zip(&slots).map(|(registration, slot)| {
+            let cell = Arc::clone(&registration.cell);
+            Child::new(cell, self.policy.clone(), Arc::clone(&self.link), Arc::downgrade(slot))
+        });
+        let children = children.collect();
+        for registration in registrations {
+            self.link.push(LoopCommand::Register(Box::new(registration)));
+        }
+        self.watcher.do_send(Adopt);
+        Some(children)
+    }
+
+    /// The owner of a child, and what the read loop is to know of it.
+    fn prepare(
+        &self,
+        Link { id, command }: &Link,
+        &Unregistered { pid, leads_group, started, .. }: &Unregistered,
+        pidfd: AsyncFd<OwnedFd>,
+        ends: ParentEnds,
+    ) -> (Arc<ChildSlot>, Registration) {
+        let program: Arc<str> = command.program.to_string_lossy().into();
+        let on_terminal = command.terminal.is_some();
+        let input = ends.stdin.is_some().then(|| InputQueue::new(on_terminal));
+        let cell = ChildCell::new(*id, pid, Arc::clone(&program), input);
+        let ownership = Ownership {
+            pidfd,
+            status_pipe: ends.status_writer,
+            leads_group,
+            hosted: self.child_watcher.is_some(),
+            started,
+        };
+        let slot = ChildSlot::new(Arc::clone(&cell), ownership, Arc::clone(&self.link));
+        let extras = Extras { terminal: ends.terminal, shared: shared_by(command) };
+        let registration = Registration {
+            cell,
+            slot: Arc::clone(&slot),
+            stdin: ends.stdin,
+            outputs: ends.outputs,
+            share: command.share,
+            status: ends.status,
+            exit_to: None,
+            extras: extras.some(),
+            span: ChildSpan::new(|| tracing::info_span!("child", %id, pid, %program)),
+        };
+        (slot, registration)
+    }
+
+    /// Registers the pidfd with the watcher's reactor. A child that cannot be is killed and reaped.
+    fn watch(&self, pidfd: OwnedFd, leads_group: bool) -> io::Result<AsyncFd<OwnedFd>> {
+        let _reactor = self.runtime.enter();
+        let watched = readiness::watch(pidfd);
+        #[cfg(feature = "fault-injection")]
+        let watched = watched.and_then(|pidfd| {
+            match crate::supervise::fault_due(crate::supervise::Fault::SpawnUnwatched) {
+                true => Err((pidfd.into_inner(), nix::errno::Errno::ENOSPC.into())),
+                false => Ok(pidfd),
+            }
+        });
+        watched.map_err(|(pidfd, error)| {
+            kill(&pidfd, leads_group);
+            wait::discard(&pidfd);
+            error
+        })
+    }
+}
+
+/// The shared contexts that a command writes to.
+fn shared_by(command: &Command) -> SmallVec<[ChildId; 1]> {
+    let mut shared = SmallVec::new();
+    let stderr = match &command.stderr {
+        ErrorOutput::To(place) => Some(place),
+        ErrorOutput::WithStdout => None,
+    };
+    for place in [Some(&command.stdout), stderr].into_iter().flatten() {
+        if let Output::Shared(context) = place
+            && !shared.contains(&context.id())
+        {
+            shared.push(context.id());
+        }
+    }
+    shared
+}
+
+pub(super) fn failed(command: &Command, step: SpawnStep, source: io::Error) -> SpawnError {
+    let program = command.program.to_string_lossy().into_owned();
+    SpawnError { program, step, source }
+}
+
+/// The policy takes nothing in any more.
+pub(super) fn refused(command: &Command) -> SpawnError {
+    failed(command, SpawnStep::Intake, io::Error::other(PolicyStopped::Shutdown))
+}

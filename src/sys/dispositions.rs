@@ -1,0 +1,41 @@
+//! The signals that were ignored when this program was started, as by `nohup`: its children ignore
+//! them, too. What the program has changed since is its own affair.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// Linux's signals are numbered from 1 to 64.
+pub(super) const LAST: i32 = 64;
+
+/// A bit for each signal, the lowest for number 1.
+static IGNORED_AT_START: AtomicU64 = AtomicU64::new(0);
+
+/// Run by the loader before `main`: later, the program may have changed what it was started with.
+#[cfg(target_os = "linux")]
+#[used]
+// SAFETY: the section holds addresses of functions like this one, which needs nothing but the kernel.
+#[unsafe(link_section = ".init_array")]
+static LOOK: extern "C" fn() = look;
+
+extern "C" fn look() {
+    let ignored = (1..=LAST).filter(|signal| is_ignored(*signal));
+    IGNORED_AT_START.store(ignored.map(bit).sum(), Relaxed);
+}
+
+fn is_ignored(signal: i32) -> bool {
+    // SAFETY: all zero is a valid sigaction.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: only asks; the out-pointer is to memory of its type.
+    let asked = unsafe { libc::sigaction(signal, std::ptr::null(), &mut action) };
+    asked == 0 && action.sa_sigaction == libc::SIG_IGN
+}
+
+fn bit(signal: i32) -> u64 {
+    1 << (signal - 1)
+}
+
+/// Whether a child is to ignore the signal. `SIGCHLD` and `SIGPIPE` it never does: a program that
+/// waits for children of its own, or writes into a pipe, relies on their defaults.
+pub(super) fn stays_ignored(signal: i32) -> bool {
+    !matches!(signal, libc::SIGCHLD | libc::SIGPIPE)
+        && IGNORED_AT_START.load(Relaxed) & bit(signal) != 0
+}

@@ -1,0 +1,217 @@
+//! A child's life between its birth and its program. It shares its parent's memory until then, so
+//! everything here is system calls on what the parent has laid out.
+
+use std::{
+    ffi::{CStr, c_char},
+    mem,
+    os::fd::{AsRawFd, BorrowedFd, RawFd},
+    ptr,
+};
+
+use nix::errno::Errno;
+
+use super::{dispositions, limits};
+
+/// What a child does, in this order, before it runs its program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BirthStep {
+    JoinGroup,
+    EnterDirectory,
+    PlaceDescriptors,
+    TakeTerminal,
+    Execute,
+}
+
+/// Everything that the child needs, made before it exists: it may not allocate.
+#[derive(Debug)]
+pub(crate) struct Birth<'a> {
+    /// The process group to join; 0 for one of its own.
+    pub(crate) group: Option<i32>,
+    /// Standard input is a terminal, and is to control a session of the child's own: that is a new
+    /// group, too.
+    pub(crate) terminal: bool,
+    pub(crate) directory: Option<&'a CStr>,
+    /// The descriptors, and the numbers that the child shall know them by.
+    pub(crate) descriptors: Vec<(BorrowedFd<'a>, RawFd)>,
+    /// The paths at which the program may be; the first that can be executed is.
+    pub(crate) programs: &'a CStrings,
+    pub(crate) arguments: &'a CStrings,
+    pub(crate) environment: &'a CStrings,
+    /// `/bin/sh`, a place for the path of a script, and the arguments without their first one.
+    pub(crate) shell: ShellArguments,
+}
+
+/// Strings in the form that `execve` takes.
+#[derive(Debug)]
+pub(crate) struct CStrings {
+    /// Owns what the pointers point to; not touched after they were made.
+    _bytes: Vec<u8>,
+    /// Ends with a null pointer.
+    pointers: Vec<*const c_char>,
+}
+
+impl CStrings {
+    /// Each string is the concatenation of its parts, none of which may have a NUL byte.
+    pub(crate) fn new<'a>(strings: impl IntoIterator<Item = [&'a [u8]; 3]>) -> Self {
+        let mut bytes = Vec::with_capacity(1024);
+        let mut starts = Vec::with_capacity(32);
+        for parts in strings {
+            starts.push(bytes.len());
+            parts.iter().for_each(|part| bytes.extend_from_slice(part));
+            bytes.push(0);
+        }
+        let pointer = |start: usize| bytes[start..].as_ptr().cast();
+        let pointers = starts.into_iter().map(pointer).chain([ptr::null()]).collect();
+        CStrings { _bytes: bytes, pointers }
+    }
+}
+
+const SHELL: &CStr = c"/bin/sh";
+
+/// The arguments of a shell that runs the program as a script, as `execvp` has it.
+#[derive(Debug)]
+pub(crate) struct ShellArguments(Vec<*const c_char>);
+
+impl ShellArguments {
+    /// For a program that is started with these arguments.
+    pub(crate) fn new(arguments: &CStrings) -> Self {
+        let own = arguments.pointers.iter().skip(1).copied();
+        ShellArguments([SHELL.as_ptr(), ptr::null()].into_iter().chain(own).collect())
+    }
+}
+
+/// Comes back only with the step that failed, and why in `errno`.
+///
+/// # Safety
+///
+/// Only in a child that has every signal blocked.
+pub(super) unsafe fn prepare_and_execute(birth: &mut Birth<'_>) -> BirthStep {
+    // SAFETY: system calls on descriptors, strings and numbers that live in `birth`.
+    unsafe {
+        // First of all: a signal to the parent's group is not for a child that has its own.
+        if birth.terminal {
+            if libc::setsid() < 0 {
+                return BirthStep::JoinGroup;
+            }
+        } else if birth.group.is_some_and(|group| libc::setpgid(0, group) != 0) {
+            return BirthStep::JoinGroup;
+        }
+        if birth.directory.is_some_and(|directory| libc::chdir(directory.as_ptr()) != 0) {
+            return BirthStep::EnterDirectory;
+        }
+        if !place(&mut birth.descriptors) {
+            return BirthStep::PlaceDescriptors;
+        }
+        if birth.terminal && libc::ioctl(0, libc::TIOCSCTTY, 0) != 0 {
+            return BirthStep::TakeTerminal;
+        }
+        // After the descriptors: a number may be above the limit.
+        limits::restore_open_files();
+        (1..=dispositions::LAST).for_each(|signal| reset(signal));
+        execute(birth);
+    }
+    BirthStep::Execute
+}
+
+/// Gives a signal the disposition that programs start with. The C library keeps two signals to
+/// itself and refuses them, as the kernel does with `SIGKILL` and `SIGSTOP`.
+unsafe fn reset(signal: i32) {
+    let ignored = dispositions::stays_ignored(signal);
+    // SAFETY: no handler is installed, and the table of handlers is the child's own.
+    unsafe { libc::signal(signal, if ignored { libc::SIG_IGN } else { libc::SIG_DFL }) };
+}
+
+/// Gives the descriptors their numbers; `dup2` takes CLOEXEC off. A descriptor that has one of the
+/// numbers itself is moved out of the way first: the parent may run with its own streams closed.
+///
+/// # Safety
+///
+/// Only in the child: it overwrites what has the numbers.
+unsafe fn place(descriptors: &mut [(BorrowedFd<'_>, RawFd)]) -> bool {
+    let highest = descriptors.iter().map(|(_, number)| *number).max().unwrap_or(-1);
+    // SAFETY: the descriptors are open in this process, whose own table is a copy.
+    unsafe {
+        for (descriptor, _) in descriptors.iter_mut() {
+            if descriptor.as_raw_fd() <= highest {
+                let moved = libc::fcntl(descriptor.as_raw_fd(), libc::F_DUPFD_CLOEXEC, highest + 1);
+                if moved < 0 {
+                    return false;
+                }
+                *descriptor = BorrowedFd::borrow_raw(moved);
+            }
+        }
+        descriptors
+            .iter()
+            .all(|(descriptor, number)| libc::dup2(descriptor.as_raw_fd(), *number) >= 0)
+    }
+}
+
+/// Tries each path, as `execvp` does: what is not there is passed over, a program that may not be
+/// executed is remembered if no other one can be, and a script without `#!` is run by `/bin/sh`.
+///
+/// # Safety
+///
+/// Only in the child.
+unsafe fn execute(birth: &mut Birth<'_>) {
+    let mut denied = false;
+    let (mut at, arguments) = (birth.programs.pointers.as_ptr(), birth.arguments.pointers.as_ptr());
+    let environment = birth.environment.pointers.as_ptr();
+    // SAFETY: the pointers end with a null; each points to a string that `birth` keeps.
+    unsafe {
+        let is_only_one = (*at).is_null() || (*at.add(1)).is_null();
+        while !(*at).is_null() {
+            // Looked for while the signals are blocked: see `unblocked`.
+            if is_only_one || exists(*at) {
+                unblocked(|| libc::execve(*at, arguments, environment));
+                if Errno::last_raw() == libc::ENOEXEC {
+                    birth.shell.0[1] = *at;
+                    unblocked(|| libc::execve(SHELL.as_ptr(), birth.shell.0.as_ptr(), environment));
+                    Errno::set_raw(libc::ENOEXEC);
+                }
+            }
+            match Errno::last_raw() {
+                libc::EACCES => denied = true,
+                libc::ENOENT | libc::ENOTDIR | libc::ESTALE | libc::ENODEV | libc::ETIMEDOUT => {}
+                _ => return,
+            }
+            at = at.add(1);
+        }
+        if denied {
+            Errno::set_raw(libc::EACCES);
+        }
+    }
+}
+
+unsafe fn exists(path: *const c_char) -> bool {
+    // SAFETY: all zero is a valid stat, and the path a string.
+    unsafe { libc::stat(path, &mut mem::zeroed()) == 0 }
+}
+
+/// Executes with no signal blocked, which is how a program starts, and comes back with all of them
+/// blocked if there is none to execute. A child that is stopped before its program runs would keep
+/// the parent's thread standing still:
+///
+/// 1. Ctrl-Z stops the parent's group while the child is on its way: `SIGTSTP` is pending.
+/// 2. The child ignores the signal for a moment, which makes the kernel forget it.
+/// 3. It unblocks the signals and executes: from the exec on, a stop is the program's own.
+///
+/// # Safety
+///
+/// Only in the child; what is executed has valid pointers.
+unsafe fn unblocked(execute: impl FnOnce() -> libc::c_int) {
+    // SAFETY: no handler is installed: none of ours can run in the memory that is the parent's.
+    unsafe {
+        let (mut none, mut all) = (mem::zeroed(), mem::zeroed());
+        libc::sigemptyset(&mut none);
+        libc::sigfillset(&mut all);
+        for signal in [libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU] {
+            libc::signal(signal, libc::SIG_IGN);
+            reset(signal);
+        }
+        libc::sigprocmask(libc::SIG_SETMASK, &none, ptr::null_mut());
+        execute();
+        let errno = Errno::last_raw();
+        libc::sigprocmask(libc::SIG_SETMASK, &all, ptr::null_mut());
+        Errno::set_raw(errno);
+    }
+}

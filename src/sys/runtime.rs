@@ -1,0 +1,15 @@
+//! The runtimes of the library's own threads.
+
+use std::{fs::File, io};
+
+use tokio::runtime::{Builder, Runtime};
+
+/// More than a runtime and what comes with it open: parts of it panic if they are given none.
+const DESCRIPTORS: usize = 16;
+
+/// A runtime for the thread that makes it, or what is lacking.
+pub(crate) fn current_thread() -> io::Result<Runtime> {
+    let reserved: io::Result<Vec<_>> = (0..DESCRIPTORS).map(|_| File::open("/dev/null")).collect();
+    drop(reserved?);
+    Builder::new_current_thread().enable_all().build()
+}

@@ -1,0 +1,65 @@
+//! `Inbox`: by which freshly spawned children arrive at the watcher. It outlives that, and closes
+//! once: at the shutdown.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use super::ChildSlot;
+use crate::Registering;
+
+/// A freshly spawned child on its way to its waiter.
+#[derive(Debug)]
+pub(crate) struct Adoption {
+    pub(crate) slot: Arc<ChildSlot>,
+    /// Held until a hosted child watcher has the child.
+    pub(crate) registering: Option<Registering>,
+}
+
+/// Where the spawn threads leave children for the watcher: a message can be lost in a panic, this
+/// cannot.
+#[derive(Debug, Default)]
+pub(crate) struct Inbox(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: VecDeque<Adoption>,
+    closed: bool,
+}
+
+impl Inbox {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Leaves children, all or none. They come back if a shutdown has begun:
+    ///
+    /// 1. The shutdown closes the inbox, and then signals every child that it knows.
+    /// 2. A child that is left before is known by then, and one that comes later is refused here.
+    pub(crate) fn put(&self, adoptions: Vec<Adoption>) -> Result<(), Vec<Adoption>> {
+        let mut state = self.lock();
+        if state.closed {
+            return Err(adoptions);
+        }
+        state.waiting.extend(adoptions);
+        Ok(())
+    }
+
+    pub(super) fn take(&self) -> Option<Adoption> {
+        self.lock().waiting.pop_front()
+    }
+
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+    }
+
+    /// Whether a shutdown has begun.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
+    pub(super) fn slots(&self) -> Vec<Arc<ChildSlot>> {
+        self.lock().waiting.iter().map(|adoption| Arc::clone(&adoption.slot)).collect()
+    }
+}
