@@ -72,7 +72,8 @@ fn other_spawns_go_on_beside_many() {
         until("all hang", || hanging.iter().all(Hanging::is_hung)).await;
         for round in 0..20 {
             let begin = Instant::now();
-            let child = within(policy.spawn(Command::shell(format!("exit {round}")))).await.unwrap();
+            let child =
+                within(policy.spawn(Command::shell(format!("exit {round}")))).await.unwrap();
             assert_eq!(within(child.wait()).await.unwrap().status.returncode(), round);
             assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
         }

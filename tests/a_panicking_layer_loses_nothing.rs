@@ -85,7 +85,8 @@ fn at_spawns_exits_failures_signals_and_the_shutdown() {
             }
             record.until_exits(20).await;
             // A status that is stolen is told, too.
-            let stolen = within(policy.spawn(Command::new("cat").stdin(actix_process::Stdin::Piped)));
+            let stolen =
+                within(policy.spawn(Command::new("cat").stdin(actix_process::Stdin::Piped)));
             let stolen = stolen.await.unwrap();
             stolen.kill().await.unwrap();
             within(stolen.wait()).await.unwrap();

@@ -42,6 +42,46 @@ fn arguments_environment_directory_and_name() {
     });
 }
 
+fn program(path: &std::path::Path, content: &str) {
+    std::fs::write(path, content).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(path, mode).unwrap();
+}
+
+/// As `execvp` does: a file that the kernel cannot execute is a script of the shell's.
+#[test]
+fn a_script_without_an_interpreter_runs_in_the_shell() {
+    run_with_both_launches(async |policy| {
+        let directory = tempfile::tempdir().unwrap();
+        let script = directory.path().join("script");
+        program(&script, "printf '%s|' \"$0\" \"$@\"");
+        let path = script.display();
+        let said = stdout(policy, Command::new(&script).args(["a b", ""])).await;
+        assert_eq!(said, format!("{path}|a b||"));
+        let named = Command::new("script").env("PATH", directory.path()).arg0("other").arg("a");
+        assert_eq!(stdout(policy, named).await, format!("{path}|a|"));
+        program(&directory.path().join("empty"), "");
+        assert_eq!(stdout(policy, Command::new(directory.path().join("empty"))).await, "");
+    });
+}
+
+#[test]
+fn a_relative_entry_of_the_path_is_looked_up_in_the_childs_directory() {
+    run_with_both_launches(async |policy| {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::create_dir(directory.path().join("tools")).unwrap();
+        program(&directory.path().join("tools/tool"), "#!/bin/sh\necho found");
+        for path in ["tools", "/nowhere:tools", "./tools:/bin"] {
+            let tool = Command::new("tool").env("PATH", path).current_dir(directory.path());
+            assert_eq!(stdout(policy, tool).await, "found\n");
+        }
+        // An empty entry is that directory itself.
+        program(&directory.path().join("here"), "#!/bin/sh\necho here");
+        let here = Command::new("here").env("PATH", ":/bin").current_dir(directory.path());
+        assert_eq!(stdout(policy, here).await, "here\n");
+    });
+}
+
 #[test]
 fn standard_input() {
     run_with_both_launches(async |policy| {

@@ -100,7 +100,8 @@ fn a_child_that_joined_another_group_ends() {
             assert_eq!(within(child.wait()).await.unwrap().status.returncode(), -signal);
         }
         // A group's signal reaches it, too.
-        let script = format!("setpgrp(0, {}) or die; $| = 1; print \"$$\\n\"; sleep 1000", other.pid());
+        let script =
+            format!("setpgrp(0, {}) or die; $| = 1; print \"$$\\n\"; sleep 1000", other.pid());
         let command = Command::new("perl").arg("-e").arg(script);
         let child = policy.spawn(command.process_group(ProcessGroup::Own)).await.unwrap();
         printed_pid(&child).await;
@@ -118,8 +119,10 @@ fn a_shutdown_waits_for_no_group_that_is_empty() {
         let child = policy.spawn(leader("setsid sleep 1000 & echo $!; exit 0")).await.unwrap();
         let escaped = printed_pid(&child).await;
         within(child.wait()).await.unwrap();
-        until("it has left the group", || nix::unistd::getsid(Some(pid(escaped))) == Ok(pid(escaped)))
-            .await;
+        until("it has left the group", || {
+            nix::unistd::getsid(Some(pid(escaped))) == Ok(pid(escaped))
+        })
+        .await;
         let begin = Instant::now();
         within(policy.shutdown(support::DEADLINE)).await;
         assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());

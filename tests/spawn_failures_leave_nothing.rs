@@ -50,6 +50,57 @@ fn programs_that_cannot_be_executed() {
 }
 
 #[test]
+fn a_missing_interpreter_is_named() {
+    run_with_both_launches(async |policy| {
+        let directory = tempfile::tempdir().unwrap();
+        let write = |name: &str, content: &[u8]| {
+            let path = directory.path().join(name);
+            fs::write(&path, content).unwrap();
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+            fs::set_permissions(&path, mode).unwrap();
+            path
+        };
+        let missing = write("missing", b"#! /no/such/interpreter -x\n");
+        let chained = write("chained", format!("#!{}\n", missing.display()).as_bytes());
+        let relative = write("relative", b"#!no/such\n");
+        fs::write(directory.path().join("plain"), "").unwrap();
+        let denied =
+            write("denied", format!("#!{}/plain\n", directory.path().display()).as_bytes());
+        // A program whose loader is not there, as one of another C library.
+        let program = fs::read("/bin/true").unwrap();
+        let loader = b"/lib64/ld-linux-x86-64.so.2";
+        let at = program.windows(loader.len()).position(|window| window == loader).unwrap();
+        let mut other = program.clone();
+        other[at..at + 8].copy_from_slice(b"/nowhere");
+        let other = write("other", &other);
+        let before = (open_descriptors(), children());
+        for (path, kind, named) in [
+            (&missing, io::ErrorKind::NotFound, "/no/such/interpreter"),
+            (&chained, io::ErrorKind::NotFound, "/no/such/interpreter"),
+            (&relative, io::ErrorKind::NotFound, "no/such"),
+            (&denied, io::ErrorKind::PermissionDenied, "plain"),
+            (&other, io::ErrorKind::NotFound, "/nowhere"),
+        ] {
+            for command in [
+                Command::new(path),
+                Command::new(path.file_name().unwrap())
+                    .env("PATH", format!("/nowhere:{}", directory.path().display())),
+            ] {
+                let error = policy.spawn(command).await.unwrap_err();
+                assert_eq!(
+                    (error.step, error.source.kind()),
+                    (SpawnStep::Execute, kind),
+                    "{error}"
+                );
+                assert!(error.to_string().contains(named), "{error}");
+                assert!(error.to_string().contains("os error"), "{error}");
+            }
+        }
+        assert_eq!((open_descriptors(), children()), before);
+    });
+}
+
+#[test]
 fn commands_that_no_kernel_could_take() {
     run_with_both_launches(async |policy| {
         let check = SpawnStep::CheckCommand;

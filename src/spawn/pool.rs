@@ -11,6 +11,7 @@ use std::{
 };
 
 use crossbeam_channel::Sender;
+use nix::sys::signal::Signal;
 use tokio::{sync::mpsc, time::sleep};
 
 use super::{Job, Spawner, launch::Launcher};
@@ -26,7 +27,7 @@ const THREADS: usize = 2;
 /// A spawn that takes longer holds up the others; most take less than a millisecond.
 const STUCK: Duration = Duration::from_millis(20);
 
-/// How often stuck spawns are looked for while there are jobs that wait.
+/// How often stuck spawns are looked for while there are spawns at all.
 const TICK: Duration = Duration::from_millis(10);
 
 /// The job that a thread has in hand.
@@ -49,9 +50,14 @@ impl Work {
         self.set(None);
     }
 
-    fn is_stuck(&self) -> bool {
+    /// For how long the thread has been at it; `None` if it has no job.
+    fn elapsed(&self) -> Option<Duration> {
         let since = *self.since.lock().unwrap_or_else(PoisonError::into_inner);
-        since.is_some_and(|since| since.elapsed() > STUCK)
+        since.map(|since| since.elapsed())
+    }
+
+    fn is_stuck(&self) -> bool {
+        self.elapsed().is_some_and(|elapsed| elapsed > STUCK)
     }
 }
 
@@ -103,28 +109,39 @@ impl SpawnPool {
         if let Err(unsent) = self.jobs.send(job) {
             return unsent.into_inner().refuse();
         }
-        if !self.jobs.is_empty() && !self.watched.replace(true) {
+        if !self.watched.replace(true) {
             let pool = Rc::clone(self);
             actix::spawn(async move { pool.watch().await });
         }
     }
 
-    /// Adds a thread whenever jobs wait for threads that are all stuck.
+    /// Looks after the spawns until there are none.
     async fn watch(&self) {
-        while !self.jobs.is_empty() {
+        loop {
             sleep(TICK).await;
-            let stuck = self.threads.borrow().iter().all(|thread| thread.work.is_stuck());
-            if stuck && !self.jobs.is_empty() && !self.spawner.inbox.is_closed() {
-                let threads = self.threads.borrow().len();
-                match self.add_thread() {
-                    Ok(()) => trace::warn!(threads, "all spawns hang: one more thread is started"),
-                    Err(error) => {
-                        trace::error!(%error, "all spawns hang, and no thread can be made")
-                    }
-                }
+            let is_idle = |thread: &SpawnThread| thread.work.elapsed().is_none();
+            if self.jobs.is_empty() && self.threads.borrow().iter().all(is_idle) {
+                break;
             }
+            self.look_after_stuck();
         }
         self.watched.set(false);
+    }
+
+    fn look_after_stuck(&self) {
+        let threads = self.threads.borrow().len();
+        let mut stuck = 0;
+        for thread in self.threads.borrow().iter().filter(|thread| thread.work.is_stuck()) {
+            stuck += 1;
+            // A Ctrl-Z in the last moment before the exec has stopped it.
+            thread.work.birth.signal(Signal::SIGCONT);
+        }
+        if stuck == threads && !self.jobs.is_empty() && !self.spawner.inbox.is_closed() {
+            match self.add_thread() {
+                Ok(()) => trace::warn!(threads, "all spawns hang: one more thread is started"),
+                Err(error) => trace::error!(%error, "all spawns hang, and no thread can be made"),
+            }
+        }
     }
 
     /// Refuses the jobs that wait, and has each thread end after the one in hand. The receiver is
@@ -147,7 +164,8 @@ impl SpawnPool {
 
     /// Kills the children that do not get to their programs.
     pub(crate) fn kill_stuck(&self) {
-        self.threads.borrow().iter().for_each(|thread| thread.work.birth.kill());
+        let kill = |thread: &SpawnThread| thread.work.birth.signal(Signal::SIGKILL);
+        self.threads.borrow().iter().for_each(kill);
     }
 
     /// Waits for the threads, which have been stopped.

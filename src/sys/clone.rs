@@ -141,8 +141,9 @@ impl UnderWay {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Kills a child that does not get to its program: one that hangs in its exec.
-    pub(crate) fn kill(&self) {
+    /// Signals a child that does not get to its program: one that hangs in its exec, or was stopped
+    /// just before it.
+    pub(crate) fn signal(&self, signal: Signal) {
         let state = self.lock();
         if state.since.is_none_or(|since| since.elapsed() < SURELY_MADE) {
             return;
@@ -152,7 +153,7 @@ impl UnderWay {
             // SAFETY: the thread that waits for the birth takes the descriptor under this lock only.
             let pidfd = unsafe { BorrowedFd::borrow_raw(number) };
             // ESRCH: it has just ended.
-            let _ = pidfd::signal(pidfd, Signal::SIGKILL);
+            let _ = pidfd::signal(pidfd, signal);
         }
     }
 }

@@ -193,7 +193,9 @@ unsafe fn exists(path: *const c_char) -> bool {
 ///
 /// 1. Ctrl-Z stops the parent's group while the child is on its way: `SIGTSTP` is pending.
 /// 2. The child ignores the signal for a moment, which makes the kernel forget it.
-/// 3. It unblocks the signals and executes: from the exec on, a stop is the program's own.
+/// 3. It unblocks the signals and executes: from the exec on, a stop is the program's own. One that
+///    comes between the last two system calls is made good by the parent, which continues a child
+///    that takes long.
 ///
 /// # Safety
 ///

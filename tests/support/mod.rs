@@ -15,9 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_process::{
-    Fault, Intensity, Policy, PolicyBuilder, PolicyHandle, inject,
-};
+use actix_process::{Fault, Intensity, Policy, PolicyBuilder, PolicyHandle, inject};
 
 /// Nothing in a test may take longer.
 pub const DEADLINE: Duration = Duration::from_secs(60);
