@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use actix_process::{Command, Output, Stdin, Stream};
+use actix_process::{Command, Output, ProcessGroup, Stdin, Stream, UnixSignal};
 use support::{run_with_policy, within};
 
 /// The pipes of this process: `(descriptor, what it is)`.
@@ -42,7 +42,9 @@ fn one_that_reads_while_an_ended_child_is_drained_blocks_nothing() {
     run_with_policy(async |policy| {
         for _ in 0..30 {
             let before = pipes();
-            let command = Command::shell("read go; head -c 60000 /dev/zero; exit 3");
+            // A descendant holds the pipe: it does not come to its end.
+            let line = "read go; sleep 1000 & head -c 60000 /dev/zero; exit 3";
+            let command = Command::shell(line).process_group(ProcessGroup::Own);
             let child = policy.spawn(command.stdin(Stdin::Piped)).await.unwrap();
             child.pause(Stream::Stdout);
             let over = Arc::new(AtomicBool::new(false));
@@ -54,9 +56,9 @@ fn one_that_reads_while_an_ended_child_is_drained_blocks_nothing() {
                 .map(|mut pipe| {
                     let over = Arc::clone(&over);
                     thread::spawn(move || {
-                        let mut bytes = [0; 512];
+                        // Slowly: something is to be left when the child ends.
                         while !over.load(SeqCst) {
-                            let _ = pipe.read(&mut bytes);
+                            let _ = pipe.read(&mut [0]);
                         }
                     })
                 })
@@ -69,6 +71,7 @@ fn one_that_reads_while_an_ended_child_is_drained_blocks_nothing() {
             assert_eq!(within(other.output()).await.unwrap().stdout, b"on\n");
             over.store(true, SeqCst);
             thieves.into_iter().for_each(|thief| thief.join().unwrap());
+            child.signal_group(UnixSignal::SIGKILL).await.unwrap();
         }
         within(policy.shutdown(Duration::ZERO)).await;
     });
