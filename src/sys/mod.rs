@@ -7,6 +7,7 @@ pub(crate) mod credentials;
 pub(crate) mod limits;
 pub(crate) mod pidfd;
 pub(crate) mod pipe;
+pub(crate) mod private_dir;
 pub(crate) mod readiness;
 pub(crate) mod signal_handler;
 pub(crate) mod signal_mask;

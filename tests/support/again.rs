@@ -1,0 +1,43 @@
+//! Runs a test of this binary once more in a process of its own, as another user if need be: for
+//! what a process can change only for itself as a whole.
+
+use std::{env, os::unix::process::CommandExt, process::Command};
+
+use nix::unistd::{Gid, Uid, setgid, setgroups, setuid};
+
+const AGAIN: &str = "ACTIX_PROCESS_TEST_AGAIN";
+
+/// What the test was told, in the process that it is run again in.
+pub fn told() -> Option<String> {
+    env::var(AGAIN).ok()
+}
+
+/// Runs the test once more, where `told` gives `tell`. It has to succeed.
+pub fn run(test: &str, tell: &str) {
+    let mut command = Command::new(env::current_exe().unwrap());
+    command.args(["--exact", test, "--nocapture"]).env(AGAIN, tell).process_group(0);
+    let output = command.output().unwrap();
+    assert!(
+        output.status.success(),
+        "{tell}: {}\n{}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// Gives up all that root may do, for a user whom nobody else is. `false` without the right to.
+pub fn become_another_user() -> bool {
+    if !Uid::effective().is_root() {
+        // It has no rights to give up, but others may have used up a part of its quotas.
+        return false;
+    }
+    // The limits of a user hold for all of its processes: not the one of another run.
+    let id = 100_000 + std::process::id();
+    setgroups(&[]).unwrap();
+    setgid(Gid::from_raw(id)).unwrap();
+    setuid(Uid::from_raw(id)).unwrap();
+    // Without it, what is in /proc of this process is root's.
+    nix::sys::prctl::set_dumpable(true).unwrap();
+    true
+}
