@@ -59,8 +59,7 @@ pub(crate) fn choose(forced: Option<Driver>) -> Result<(Driver, Box<dyn PipeDriv
 
 #[cfg(target_os = "linux")]
 fn ring() -> io::Result<Box<dyn PipeDriver>> {
-    super::ring::self_test()?;
-    Ok(Box::new(super::ring::Ring::new()?))
+    Ok(Box::new(super::ring::make()?))
 }
 
 #[cfg(not(target_os = "linux"))]

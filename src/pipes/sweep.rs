@@ -14,7 +14,7 @@ use nix::errno::Errno;
 
 use super::{
     Found, LoopWaker, Medium, Observed, PipeDriver, PipeEnd, PipeKey, PipeKind, PipeToken,
-    direct::Direct, driver::Slots,
+    direct::Direct, driver::Slots, end::Growth,
 };
 use crate::{
     ChildId,
@@ -47,6 +47,7 @@ struct Written {
     end: PipeEnd,
     /// What is left of the buffer in hand.
     bytes: Option<Bytes>,
+    growth: Growth,
     pause: Duration,
     due: Instant,
 }
@@ -197,8 +198,16 @@ impl Sweep {
                 return true;
             }
             let what = match nix::unistd::write(&writer.end.descriptor, bytes) {
-                Ok(len) => Observed::Written(len),
-                Err(Errno::EINTR | Errno::EAGAIN) => {
+                Ok(len) => {
+                    if len < bytes.len() {
+                        writer.growth.was_full(&writer.end);
+                    }
+                    Observed::Written(len)
+                }
+                Err(errno @ (Errno::EINTR | Errno::EAGAIN)) => {
+                    if errno == Errno::EAGAIN {
+                        writer.growth.was_full(&writer.end);
+                    }
                     writer.due = next_look(started, now, writer.pause);
                     next = next.min(writer.due);
                     writer.pause = (writer.pause * 2).min(LONGEST);
@@ -254,7 +263,8 @@ impl PipeDriver for Sweep {
             tracing::error!(%error, "a pipe cannot be made non-blocking");
         }
         let due = Instant::now();
-        self.writers.insert(Written { key, end, bytes: None, pause: SHORTEST, due })
+        let growth = Growth::default();
+        self.writers.insert(Written { key, end, bytes: None, growth, pause: SHORTEST, due })
     }
 
     fn write(&mut self, token: PipeToken, bytes: Bytes) {

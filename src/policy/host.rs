@@ -161,7 +161,7 @@ fn run(
                 // Whoever started the policy waits for it, or has gone, and the handle with them.
                 let _ = ready.send(Ok(handle));
                 let _told = ToldOfAPanic { host, link: Arc::clone(&running.link) };
-                running.until_stopped(&mut stop_requests).await
+                running.until_stopped(&mut stop_requests, host.grace).await
             }
             Err(error) => {
                 let reason = PolicyStopped::DriverFailed(error.to_string());

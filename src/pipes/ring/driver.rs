@@ -14,7 +14,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use super::{
     buffers::{BufferRing, CopyGroup},
-    enter::{self, Wait},
+    enter::{self, Size, Wait},
     slot::{Event, Mode, Next, Reading},
     watched::{Watched, is_watched},
     writers::{WRITER, Writers},
@@ -142,8 +142,8 @@ impl std::fmt::Debug for IoUringDebug {
 
 impl Ring {
     /// For the thread that calls it.
-    pub(in crate::pipes) fn new() -> io::Result<Self> {
-        let ring = enter::build()?;
+    pub(super) fn new(size: Size) -> io::Result<Self> {
+        let ring = enter::build(size)?;
         let submitter = ring.submitter();
         let mut records =
             CopyGroup::register(&submitter, RECORD_GROUP, RECORD_BUFFERS.0, RECORD_BUFFERS.1)?;
