@@ -42,7 +42,7 @@ pub(crate) fn from_environment() -> Result<Option<Driver>, StartError> {
 /// Makes the forced driver, or the best one that works, for the thread that calls this.
 pub(crate) fn choose(forced: Option<Driver>) -> Result<(Driver, Box<dyn PipeDriver>), StartError> {
     match forced {
-        Some(Driver::Sweep) => Ok((Driver::Sweep, Box::new(Sweep::new()))),
+        Some(Driver::Sweep) => Ok((Driver::Sweep, fallback())),
         Some(Driver::Ring) => match ring() {
             Ok(ring) => Ok((Driver::Ring, ring)),
             Err(source) => Err(StartError::Driver { driver: Driver::Ring.name(), source }),
@@ -51,10 +51,15 @@ pub(crate) fn choose(forced: Option<Driver>) -> Result<(Driver, Box<dyn PipeDriv
             Ok(ring) => Ok((Driver::Ring, ring)),
             Err(reason) => {
                 tracing::info!(%reason, "io_uring cannot be used here: sweeping the pipes instead");
-                Ok((Driver::Sweep, Box::new(Sweep::new())))
+                Ok((Driver::Sweep, fallback()))
             }
         },
     }
+}
+
+/// The driver that works everywhere, for the thread that calls this.
+pub(crate) fn fallback() -> Box<dyn PipeDriver> {
+    Box::new(Sweep::new())
 }
 
 #[cfg(target_os = "linux")]

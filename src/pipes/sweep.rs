@@ -14,7 +14,9 @@ use nix::errno::Errno;
 
 use super::{
     Found, LoopWaker, Medium, Observed, PipeDriver, PipeEnd, PipeKey, PipeKind, PipeToken,
-    direct::Direct, driver::Slots, end::Growth,
+    direct::Direct,
+    driver::{Held, Slots},
+    end::Growth,
 };
 use crate::{
     ChildId,
@@ -51,6 +53,9 @@ struct Written {
     pause: Duration,
     due: Instant,
 }
+
+/// In the generations of its tokens: those of a driver before it are not found here.
+const MARK: u32 = 1 << 31;
 
 /// The sweeping driver.
 #[derive(Debug)]
@@ -92,9 +97,9 @@ impl Sweep {
     /// For the thread that calls it.
     pub(super) fn new() -> Self {
         Sweep {
-            slots: Slots::default(),
+            slots: Slots::marked(MARK),
             order: Vec::new(),
-            writers: Slots::default(),
+            writers: Slots::marked(MARK),
             writing: Vec::new(),
             gather: Gather::new(),
             direct: Direct::default(),
@@ -311,6 +316,10 @@ impl PipeDriver for Sweep {
             }
         }
         Ok(())
+    }
+
+    fn give_up(&mut self, _: &mut VecDeque<Found>, _: &mut VecDeque<Held>) -> bool {
+        false
     }
 
     fn waker(&self) -> LoopWaker {

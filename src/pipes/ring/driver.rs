@@ -22,8 +22,8 @@ use super::{
 use crate::{
     log::{Gather, SLAB_LEN, Slab},
     pipes::{
-        Found, LoopWaker, Medium, Observed, PipeDriver, PipeEnd, PipeKey, PipeKind, PipeToken,
-        driver::Slots,
+        Found, Held, LoopWaker, Medium, Observed, PipeDriver, PipeEnd, PipeKey, PipeKind,
+        PipeToken, driver::Slots,
     },
 };
 
@@ -62,10 +62,10 @@ fn token(user_data: u64) -> PipeToken {
 }
 
 #[derive(Debug)]
-struct Pipe {
-    key: PipeKey,
-    end: PipeEnd,
-    reading: Reading,
+pub(super) struct Pipe {
+    pub(super) key: PipeKey,
+    pub(super) end: PipeEnd,
+    pub(super) reading: Reading,
     /// The buffer group of the operation in flight.
     group: u16,
 }
@@ -108,23 +108,23 @@ impl HotGroup {
 /// The io_uring driver. The field order matters: the ring goes before what is registered with it.
 #[derive(Debug)]
 pub(in crate::pipes) struct Ring {
-    ring: IoUringDebug,
+    pub(super) ring: IoUringDebug,
     records: CopyGroup,
     cold: CopyGroup,
     hot: HotGroup,
     wake: Arc<EventFd>,
     wake_count: Box<u64>,
     wake_armed: bool,
-    slots: Slots<Pipe>,
+    pub(super) slots: Slots<Pipe>,
     /// Pipes to be closed when nothing is more urgent.
-    ended: Vec<PipeEnd>,
-    writers: Writers,
-    watched: Watched,
+    pub(super) ended: Vec<PipeEnd>,
+    pub(super) writers: Writers,
+    pub(super) watched: Watched,
     /// Pipes that wait for a multishot read or a record's read.
     asking: VecDeque<PipeToken>,
     /// Hot pipes in the order in which they get their next read.
     queue: VecDeque<PipeToken>,
-    gather: Gather<PipeKey>,
+    pub(super) gather: Gather<PipeKey>,
     /// One-shot reads of slabs in flight.
     hot_reads: usize,
     turn: u32,
@@ -132,7 +132,7 @@ pub(in crate::pipes) struct Ring {
 }
 
 /// `IoUring` has no `Debug`.
-struct IoUringDebug(IoUring);
+pub(super) struct IoUringDebug(pub(super) IoUring);
 
 impl std::fmt::Debug for IoUringDebug {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -247,7 +247,11 @@ impl Ring {
     }
 
     /// Makes finds of one completion.
-    fn complete(&mut self, entry: &cqueue::Entry, found: &mut VecDeque<Found>) -> io::Result<()> {
+    pub(super) fn complete(
+        &mut self,
+        entry: &cqueue::Entry,
+        found: &mut VecDeque<Found>,
+    ) -> io::Result<()> {
         match entry.user_data() {
             WAKE => self.wake_armed = false,
             CANCELLED => {}
@@ -464,6 +468,11 @@ impl PipeDriver for Ring {
         }
         self.busy = reads >= BUSY;
         Ok(())
+    }
+
+    fn give_up(&mut self, found: &mut VecDeque<Found>, held: &mut VecDeque<Held>) -> bool {
+        self.give_up_all(found, held);
+        true
     }
 
     fn waker(&self) -> LoopWaker {

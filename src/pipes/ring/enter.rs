@@ -62,6 +62,10 @@ pub(super) unsafe fn push(ring: &mut IoUring, entry: &squeue::Entry) -> io::Resu
 
 /// Submits what is queued, runs the kernel's deferred work, and waits.
 pub(super) fn enter(ring: &mut IoUring, wait: Wait) -> io::Result<()> {
+    #[cfg(feature = "fault-injection")]
+    if crate::supervise::fault_due(crate::supervise::Fault::RingFails) {
+        return Err(io::Error::from_raw_os_error(libc::EPERM));
+    }
     let entered = match wait {
         Wait::No => get_events(ring),
         Wait::ForMany(hot_reads) if ring.params().is_feature_min_timeout() => {

@@ -6,6 +6,7 @@
 mod buffers;
 mod driver;
 mod enter;
+mod give_up;
 mod make;
 mod self_test;
 mod slot;

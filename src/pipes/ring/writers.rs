@@ -12,7 +12,9 @@ use super::{
     watched::writable,
 };
 use crate::pipes::{
-    Found, Medium, Observed, PipeEnd, PipeKey, PipeToken, driver::Slots, end::Growth,
+    Found, Medium, Observed, PipeEnd, PipeKey, PipeToken,
+    driver::{Held, Slots},
+    end::Growth,
 };
 
 /// Marks the completions of writes.
@@ -108,6 +110,15 @@ impl Writers {
         // SAFETY: bytes and pipe stay in `slots`, untouched, until the operation's completion, and
         // the driver drops its writers after the ring.
         unsafe { enter::push(ring, &entry.user_data(name)) }
+    }
+
+    /// All that it has. A write without a completion has written nothing.
+    pub(super) fn give_up(&mut self) -> impl Iterator<Item = Held> {
+        (self.due.clear(), self.fresh.clear());
+        let writers = self.slots.take_all().filter(|writer| !writer.leaving);
+        writers.map(|Writer { key, end, next, in_flight, .. }| {
+            Held::Writer(key, end, in_flight.or(next))
+        })
     }
 
     /// Makes a find of a completion, or tries once more.
