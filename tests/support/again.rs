@@ -1,7 +1,12 @@
 //! Runs a test of this binary once more in a process of its own, as another user if need be: for
 //! what a process can change only for itself as a whole.
 
-use std::{env, os::unix::process::CommandExt, process::Command};
+use std::{
+    env,
+    fs::File,
+    os::unix::process::CommandExt,
+    process::{Command, Stdio},
+};
 
 use nix::unistd::{Gid, Uid, setgid, setgroups, setuid};
 
@@ -12,11 +17,19 @@ pub fn told() -> Option<String> {
     env::var(AGAIN).ok()
 }
 
-/// Runs the test once more, where `told` gives `tell`. It has to succeed.
+/// Runs the test once more, alone, where `told` gives `tell`. It has to succeed.
 pub fn run(test: &str, tell: &str) {
     let mut command = Command::new(env::current_exe().unwrap());
     command.args(["--exact", test, "--nocapture"]).env(AGAIN, tell).process_group(0);
-    let output = command.output().unwrap();
+    // Alone: what it takes is not to be seen by another test.
+    let mut output = None;
+    super::run_in(|| {
+        // std would keep its own one.
+        command.stdin(File::open("/dev/null").unwrap());
+        output = Some(command.output().unwrap());
+        command.stdin(Stdio::inherit());
+    });
+    let output = output.unwrap();
     assert!(
         output.status.success(),
         "{tell}: {}\n{}{}",
