@@ -3,14 +3,22 @@
 
 use std::{
     env,
-    fs::File,
-    os::unix::process::CommandExt,
+    fs::{self, File},
+    os::unix::{fs::PermissionsExt, process::CommandExt},
+    path::PathBuf,
     process::{Command, Stdio},
 };
 
 use nix::unistd::{Gid, Uid, setgid, setgroups, setuid};
 
 const AGAIN: &str = "ACTIX_PROCESS_TEST_AGAIN";
+
+const DIRECTORY: &str = "ACTIX_PROCESS_TEST_DIRECTORY";
+
+/// A directory for the process that a test is run again in, which any user may write to.
+pub fn directory() -> PathBuf {
+    env::var_os(DIRECTORY).unwrap().into()
+}
 
 /// What the test was told, in the process that it is run again in.
 pub fn told() -> Option<String> {
@@ -24,6 +32,9 @@ pub fn run(test: &str, tell: &str) {
     // Alone: what it takes is not to be seen by another test.
     let mut output = None;
     super::run_in(|| {
+        let directory = tempfile::TempDir::new().unwrap();
+        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        command.env(DIRECTORY, directory.path());
         // std would keep its own one.
         command.stdin(File::open("/dev/null").unwrap());
         output = Some(command.output().unwrap());
