@@ -114,7 +114,8 @@ impl Writers {
 
     /// All that it has. A write without a completion has written nothing.
     pub(super) fn give_up(&mut self) -> impl Iterator<Item = Held> {
-        (self.due.clear(), self.fresh.clear());
+        self.due.clear();
+        self.fresh.clear();
         let writers = self.slots.take_all().filter(|writer| !writer.leaving);
         writers.map(|Writer { key, end, next, in_flight, .. }| {
             Held::Writer(key, end, in_flight.or(next))
