@@ -6,7 +6,9 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use actix_process::{Command, ExitStatus, Fact, Policy, ProcessGroup, Start, Subscribe};
+use actix_process::{
+    Command, ExitStatus, Fact, Policy, ProcessGroup, Start, Stdin, Subscribe, Terminal,
+};
 use support::{recorder, run, run_in};
 
 const STUBBORN: &str = "trap '' TERM; echo ready; while :; do sleep 1; done";
@@ -71,6 +73,29 @@ fn a_shutdown_waits_no_longer_than_the_children_need_and_takes_their_last_words(
         }
         assert_eq!((goodbye.as_slice(), exited), (&b"goodbye\n"[..], true));
         assert_eq!(child.wait().await.unwrap().status, ExitStatus::Code(6));
+    });
+}
+
+/// What the host still holds (handles, readers, exits) holds nothing open.
+#[test]
+fn nothing_is_open_when_it_returns() {
+    run(async || {
+        let before = support::open_descriptors();
+        for _ in 0..20 {
+            let policy = Policy::start().unwrap();
+            let mut held = Vec::new();
+            for line in ["exit 0", "exec sleep 1000", "sleep 1000 & exit 1"] {
+                let command = Command::shell(line).process_group(ProcessGroup::Own);
+                let child = policy.spawn(command.stdin(Stdin::Piped)).await.unwrap();
+                held.push((child.stdin(), child));
+            }
+            let terminal = Command::new("cat").terminal(Terminal::default());
+            let reader = policy.log(Start::Beginning);
+            let on_terminal = policy.spawn(terminal).await.unwrap();
+            policy.shutdown(Duration::ZERO).await;
+            assert_eq!(support::open_descriptors(), before);
+            drop((held, reader, on_terminal, policy));
+        }
     });
 }
 

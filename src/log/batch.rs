@@ -5,7 +5,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::{Entry, Gap};
-use crate::Seq;
+use crate::{Seq, supervise::trace};
 
 /// The entries of one turn, shared between the log and every batch that holds them.
 pub(crate) type TurnEntries = Arc<[Entry]>;
@@ -30,7 +30,7 @@ impl Batch {
     /// Tells of the gap, if there is one: not while the log is locked, since who hears it may be slow.
     pub(crate) fn trace_gap(&self) {
         if let Some(gap) = &self.gap {
-            tracing::info!(
+            trace::info!(
                 first = %gap.first, chunks = gap.chunks, bytes = gap.bytes,
                 "gap: the oldest entries went before a reader had read them",
             );

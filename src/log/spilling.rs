@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use crossbeam_channel::Sender;
 
 use super::{Concerned, CursorId, MergedLog, Overflow, TurnEntries, cursors::Cursor, pieces::Body};
-use crate::{ChildId, Seq, spill::Place};
+use crate::{ChildId, Seq, spill::Place, supervise::trace};
 
 /// So much goes to a file at a time.
 const WRITE_COST: u64 = 1024 * 1024;
@@ -104,7 +104,7 @@ impl Spilling {
             match place.load() {
                 Ok(turns) => cursor.loaded = Some(turns),
                 Err(error) => {
-                    tracing::error!(%error, "what went to a file cannot be read: it is a gap");
+                    trace::error!(%error, "what went to a file cannot be read: it is a gap");
                     self.unreadable = Some(first);
                 }
             }

@@ -55,6 +55,15 @@ pub(crate) enum Observed {
     Written(usize),
 }
 
+/// What a driver that has failed gives up, for the next one.
+#[derive(Debug)]
+pub(crate) enum Held {
+    /// A context that it read.
+    Reader(PipeKey, PipeEnd),
+    /// A pipe that it wrote to, and the buffer in hand, of which nothing was written.
+    Writer(PipeKey, PipeEnd, Option<Bytes>),
+}
+
 /// Reads pipes. See the module's contract.
 pub(crate) trait PipeDriver: fmt::Debug {
     /// Starts reading a context.
@@ -92,6 +101,10 @@ pub(crate) trait PipeDriver: fmt::Debug {
     /// read), into `found`. The only place that may sleep, and only if `sleep` says so.
     fn turn(&mut self, sleep: bool, room: u64, found: &mut VecDeque<Found>) -> io::Result<()>;
 
+    /// After a turn that failed: puts what it has read into `found` and all that it has into `held`.
+    /// From then on it does nothing more. `false` if no other driver could do better.
+    fn give_up(&mut self, found: &mut VecDeque<Found>, held: &mut VecDeque<Held>) -> bool;
+
     /// What ends the sleep of `turn` from another thread.
     fn waker(&self) -> LoopWaker;
 }
@@ -123,6 +136,8 @@ impl LoopWaker {
 pub(super) struct Slots<T> {
     pages: Vec<Box<Page<T>>>,
     free: Vec<u32>,
+    /// Set in the generation of each of its tokens: no other driver's token is found here.
+    mark: u32,
 }
 
 /// Slots in a page.
@@ -132,11 +147,22 @@ type Page<T> = [(u32, Option<T>); PAGE];
 
 impl<T> Default for Slots<T> {
     fn default() -> Self {
-        Slots { pages: Vec::new(), free: Vec::new() }
+        Slots::marked(0)
     }
 }
 
 impl<T> Slots<T> {
+    pub(super) fn marked(mark: u32) -> Self {
+        Slots { pages: Vec::new(), free: Vec::new(), mark }
+    }
+
+    /// Takes all that is in it.
+    pub(super) fn take_all(&mut self) -> impl Iterator<Item = T> {
+        let pages = std::mem::take(&mut self.pages);
+        self.free.clear();
+        pages.into_iter().flat_map(|page| *page).filter_map(|(_, value)| value)
+    }
+
     pub(super) fn insert(&mut self, value: T) -> PipeToken {
         let slot = self.free.pop().unwrap_or_else(|| {
             let first = self.pages.len() * PAGE;
@@ -146,20 +172,20 @@ impl<T> Slots<T> {
         });
         let (generation, place) = &mut self.pages[slot as usize / PAGE][slot as usize % PAGE];
         *place = Some(value);
-        PipeToken { slot, generation: *generation }
+        PipeToken { slot, generation: *generation | self.mark }
     }
 
     pub(super) fn get(&self, token: PipeToken) -> Option<&T> {
         let page = self.pages.get(token.slot as usize / PAGE)?;
         let (generation, value) = &page[token.slot as usize % PAGE];
-        if *generation == token.generation { value.as_ref() } else { None }
+        if *generation | self.mark == token.generation { value.as_ref() } else { None }
     }
 
     /// The token's slot, while it is the token's.
     fn slot_mut(&mut self, token: PipeToken) -> Option<&mut (u32, Option<T>)> {
         let page = self.pages.get_mut(token.slot as usize / PAGE)?;
         let slot = &mut page[token.slot as usize % PAGE];
-        (slot.0 == token.generation).then_some(slot)
+        (slot.0 | self.mark == token.generation).then_some(slot)
     }
 
     pub(super) fn get_mut(&mut self, token: PipeToken) -> Option<&mut T> {
@@ -179,6 +205,16 @@ impl<T> Slots<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_token_of_another_driver_is_not_found() {
+        let (mut one, mut other) = (Slots::default(), Slots::marked(1 << 31));
+        let (token, same_place) = (one.insert('a'), other.insert('b'));
+        assert_eq!(token.slot, same_place.slot);
+        assert_eq!(other.get(token), None);
+        assert_eq!(other.remove(token), None);
+        assert_eq!(other.take_all().collect::<Vec<_>>(), ['b']);
+    }
 
     #[test]
     fn a_reused_slot_is_not_found_by_the_old_token() {

@@ -48,6 +48,23 @@ impl PipeEnd {
     }
 }
 
+/// Whether a pipe that is written to was enlarged: once, when it was first seen full.
+#[derive(Debug, Default)]
+pub(super) struct Growth(bool);
+
+impl Growth {
+    pub(super) fn is_done(&self) -> bool {
+        self.0
+    }
+
+    /// The pipe was seen full.
+    pub(super) fn was_full(&mut self, end: &PipeEnd) {
+        if !std::mem::replace(&mut self.0, true) && end.medium == Medium::Pipe {
+            sys::pipe::enlarge(&end.descriptor);
+        }
+    }
+}
+
 impl From<OwnedFd> for PipeEnd {
     fn from(descriptor: OwnedFd) -> Self {
         PipeEnd { medium: Medium::Pipe, descriptor }

@@ -12,7 +12,9 @@ mod ring;
 mod select;
 mod sweep;
 
-pub(crate) use driver::{Found, LoopWaker, Observed, PipeDriver, PipeKey, PipeKind, PipeToken};
+pub(crate) use driver::{
+    Found, Held, LoopWaker, Observed, PipeDriver, PipeKey, PipeKind, PipeToken,
+};
 pub(crate) use end::{Medium, PipeEnd};
 pub use select::Driver;
-pub(crate) use select::{choose, from_environment};
+pub(crate) use select::{choose, fallback, from_environment};

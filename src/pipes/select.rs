@@ -3,7 +3,7 @@
 use std::io;
 
 use super::{PipeDriver, sweep::Sweep};
-use crate::StartError;
+use crate::{StartError, supervise::trace};
 
 /// The variable that forces a driver.
 const VARIABLE: &str = "ACTIX_PROCESS_DRIVER";
@@ -42,7 +42,7 @@ pub(crate) fn from_environment() -> Result<Option<Driver>, StartError> {
 /// Makes the forced driver, or the best one that works, for the thread that calls this.
 pub(crate) fn choose(forced: Option<Driver>) -> Result<(Driver, Box<dyn PipeDriver>), StartError> {
     match forced {
-        Some(Driver::Sweep) => Ok((Driver::Sweep, Box::new(Sweep::new()))),
+        Some(Driver::Sweep) => Ok((Driver::Sweep, fallback())),
         Some(Driver::Ring) => match ring() {
             Ok(ring) => Ok((Driver::Ring, ring)),
             Err(source) => Err(StartError::Driver { driver: Driver::Ring.name(), source }),
@@ -50,17 +50,21 @@ pub(crate) fn choose(forced: Option<Driver>) -> Result<(Driver, Box<dyn PipeDriv
         None => match ring() {
             Ok(ring) => Ok((Driver::Ring, ring)),
             Err(reason) => {
-                tracing::info!(%reason, "io_uring cannot be used here: sweeping the pipes instead");
-                Ok((Driver::Sweep, Box::new(Sweep::new())))
+                trace::info!(%reason, "io_uring cannot be used here: sweeping the pipes instead");
+                Ok((Driver::Sweep, fallback()))
             }
         },
     }
 }
 
+/// The driver that works everywhere, for the thread that calls this.
+pub(crate) fn fallback() -> Box<dyn PipeDriver> {
+    Box::new(Sweep::new())
+}
+
 #[cfg(target_os = "linux")]
 fn ring() -> io::Result<Box<dyn PipeDriver>> {
-    super::ring::self_test()?;
-    Ok(Box::new(super::ring::Ring::new()?))
+    Ok(Box::new(super::ring::make()?))
 }
 
 #[cfg(not(target_os = "linux"))]

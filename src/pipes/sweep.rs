@@ -14,11 +14,14 @@ use nix::errno::Errno;
 
 use super::{
     Found, LoopWaker, Medium, Observed, PipeDriver, PipeEnd, PipeKey, PipeKind, PipeToken,
-    direct::Direct, driver::Slots,
+    direct::Direct,
+    driver::{Held, Slots},
+    end::Growth,
 };
 use crate::{
     ChildId,
     log::{Gather, SLAB_LEN},
+    supervise::trace,
     sys,
 };
 
@@ -47,9 +50,13 @@ struct Written {
     end: PipeEnd,
     /// What is left of the buffer in hand.
     bytes: Option<Bytes>,
+    growth: Growth,
     pause: Duration,
     due: Instant,
 }
+
+/// In the generations of its tokens: those of a driver before it are not found here.
+const MARK: u32 = 1 << 31;
 
 /// The sweeping driver.
 #[derive(Debug)]
@@ -91,9 +98,9 @@ impl Sweep {
     /// For the thread that calls it.
     pub(super) fn new() -> Self {
         Sweep {
-            slots: Slots::default(),
+            slots: Slots::marked(MARK),
             order: Vec::new(),
-            writers: Slots::default(),
+            writers: Slots::marked(MARK),
             writing: Vec::new(),
             gather: Gather::new(),
             direct: Direct::default(),
@@ -197,8 +204,16 @@ impl Sweep {
                 return true;
             }
             let what = match nix::unistd::write(&writer.end.descriptor, bytes) {
-                Ok(len) => Observed::Written(len),
-                Err(Errno::EINTR | Errno::EAGAIN) => {
+                Ok(len) => {
+                    if len < bytes.len() {
+                        writer.growth.was_full(&writer.end);
+                    }
+                    Observed::Written(len)
+                }
+                Err(errno @ (Errno::EINTR | Errno::EAGAIN)) => {
+                    if errno == Errno::EAGAIN {
+                        writer.growth.was_full(&writer.end);
+                    }
                     writer.due = next_look(started, now, writer.pause);
                     next = next.min(writer.due);
                     writer.pause = (writer.pause * 2).min(LONGEST);
@@ -224,7 +239,7 @@ impl PipeDriver for Sweep {
     fn add(&mut self, key: PipeKey, end: PipeEnd) -> PipeToken {
         // It cannot fail on an open descriptor; if it does, say so before a read blocks.
         if let Err(error) = sys::pipe::set_nonblocking(&end.descriptor) {
-            tracing::error!(%error, "a pipe cannot be made non-blocking");
+            trace::error!(%error, "a pipe cannot be made non-blocking");
         }
         let now = Instant::now();
         let token = self.slots.insert(Swept { key, end, pause: SHORTEST, due: now, paused: false });
@@ -251,10 +266,11 @@ impl PipeDriver for Sweep {
 
     fn add_writer(&mut self, key: PipeKey, end: PipeEnd) -> PipeToken {
         if let Err(error) = sys::pipe::set_nonblocking(&end.descriptor) {
-            tracing::error!(%error, "a pipe cannot be made non-blocking");
+            trace::error!(%error, "a pipe cannot be made non-blocking");
         }
         let due = Instant::now();
-        self.writers.insert(Written { key, end, bytes: None, pause: SHORTEST, due })
+        let growth = Growth::default();
+        self.writers.insert(Written { key, end, bytes: None, growth, pause: SHORTEST, due })
     }
 
     fn write(&mut self, token: PipeToken, bytes: Bytes) {
@@ -301,6 +317,10 @@ impl PipeDriver for Sweep {
             }
         }
         Ok(())
+    }
+
+    fn give_up(&mut self, _: &mut VecDeque<Found>, _: &mut VecDeque<Held>) -> bool {
+        false
     }
 
     fn waker(&self) -> LoopWaker {

@@ -169,7 +169,7 @@ fn run(
                 // The thread that started the policy waits for it, or has gone with the handle.
                 let _ = ready.send(Ok(handle));
                 let _told = ToldOfAPanic { host, link: Arc::clone(&running.link) };
-                running.until_stopped(&mut stop_requests).await
+                running.until_stopped(&mut stop_requests, host.grace).await
             }
             Err(error) => {
                 let reason = PolicyStopped::DriverFailed(error.to_string());

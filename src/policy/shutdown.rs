@@ -63,14 +63,16 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// Lets the policy run until it is asked to end or the read loop gives up, and ends it.
+    /// Lets the policy run until it is asked to end, or the read loop gives up, which leaves the
+    /// children the builder's `grace`; and ends it.
     pub(super) async fn until_stopped(
         mut self,
         requests: &mut mpsc::UnboundedReceiver<StopRequest>,
+        grace: Duration,
     ) -> PolicyStopped {
         let request = tokio::select! {
             Some(request) = requests.recv() => request,
-            reason = self.read_loop.ended() => StopRequest { grace: Duration::ZERO, reason },
+            reason = self.read_loop.ended() => StopRequest { grace, reason },
         };
         self.stop(request, requests).await
     }

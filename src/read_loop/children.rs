@@ -119,6 +119,13 @@ impl ChildEntry {
         }
     }
 
+    /// Another driver reads this output from now on.
+    pub(super) fn replace_output(&mut self, stream: Stream, token: PipeToken) {
+        for pipe in self.outputs.iter_mut().filter(|pipe| pipe.stream == stream) {
+            pipe.token = token;
+        }
+    }
+
     /// Has each of its outputs read or not, as everyone wants.
     pub(super) fn follow_pauses(&self, driver: &mut dyn PipeDriver) {
         for pipe in &self.outputs {

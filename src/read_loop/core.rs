@@ -23,7 +23,7 @@ use crate::{
     ChildId, PolicyStopped, Seq, Stream, Turn,
     child::{ChildCell, CollectedOutput, Collector},
     log::{Chunk, Entry, Fact, Gather, SLAB_LEN},
-    pipes::{Found, Observed, PipeDriver, PipeEnd, PipeKey, PipeKind},
+    pipes::{Found, Held, Observed, PipeDriver, PipeEnd, PipeKey, PipeKind},
     supervise::{
         dispose, fault_point, message_of,
         trace::{self, ChildSpan},
@@ -48,6 +48,8 @@ pub(super) struct Core {
     pub(super) publisher: Publisher,
     commands: VecDeque<LoopCommand>,
     pub(super) found: VecDeque<Found>,
+    /// What a driver that failed has given up, until the next one has it.
+    pub(super) held: VecDeque<Held>,
     /// Exits whose output is still to be drained.
     pub(super) records: VecDeque<ExitRecord>,
     /// Entries of this turn, not yet in the log.
@@ -76,6 +78,7 @@ impl Core {
             children: FxHashMap::default(),
             commands: VecDeque::new(),
             found: VecDeque::new(),
+            held: VecDeque::new(),
             records: VecDeque::new(),
             staged: Vec::new(),
             turn: Turn(0),
@@ -125,10 +128,11 @@ impl Core {
     }
 
     fn read(&mut self, sleep: bool) -> io::Result<()> {
+        self.take_over();
         let room = self.room();
         let read = self.driver.turn(sleep, room, &mut self.found);
         self.link.awake();
-        read
+        read.or_else(|error| self.hand_over(error))
     }
 
     /// Gives what was read its place in the log, and tells the subscribers.

@@ -1,7 +1,7 @@
 //! `LoopLink`: what the read loop shares with other threads: its command queue, its waker, the log.
 
 use std::sync::{
-    Mutex, MutexGuard, OnceLock, PoisonError,
+    Mutex, MutexGuard, PoisonError,
     atomic::{AtomicBool, Ordering::SeqCst},
 };
 
@@ -26,7 +26,7 @@ pub(crate) struct LoopLink {
     sleeping: AtomicBool,
     waits_for_room: AtomicBool,
     needs_nudge: AtomicBool,
-    waker: OnceLock<LoopWaker>,
+    waker: Mutex<Option<LoopWaker>>,
     log: Mutex<MergedLog>,
 }
 
@@ -37,7 +37,7 @@ impl LoopLink {
             sleeping: AtomicBool::new(false),
             waits_for_room: AtomicBool::new(false),
             needs_nudge: AtomicBool::new(false),
-            waker: OnceLock::new(),
+            waker: Mutex::default(),
             log: Mutex::new(MergedLog::new(bound, overflow)),
         }
     }
@@ -51,17 +51,19 @@ impl LoopLink {
     pub(crate) fn push(&self, command: LoopCommand) {
         {
             let mut queue = self.queue();
-            if let Some(reason) = &queue.ended {
-                return command.refuse(reason);
+            if let Some(reason) = queue.ended.clone() {
+                drop(queue);
+                return command.refuse(&reason);
             }
             queue.commands.push(command);
         }
         // The loop says that it sleeps and then looks at the queue once more; we queue and then
         // look whether it sleeps. In one total order, one of the two sees the other.
-        if self.sleeping.swap(false, SeqCst)
-            && let Some(waker) = self.waker.get()
-        {
-            waker.wake();
+        if self.sleeping.swap(false, SeqCst) {
+            let waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            if let Some(waker) = waker {
+                waker.wake();
+            }
         }
     }
 
@@ -83,11 +85,20 @@ impl LoopLink {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// For the loop: how it is woken, and whether it wants to be nudged.
+    /// For the loop: how it is woken, and whether it wants to be nudged. Once more where a driver
+    /// has failed and another one goes on. No record and no command is found late by that:
+    ///
+    /// 1. A waiter writes its record into the pipe, and then looks whether to nudge.
+    /// 2. The loop says here that it wants to be nudged, and then gives the pipe to the new driver,
+    ///    whose first turn looks at every pipe.
+    /// 3. If the waiter's look comes before 2, so does its record: that first turn finds it. If it
+    ///    comes after, a nudge is queued; it is applied after the whole change, by the same thread.
+    /// 4. A command is queued before its sender looks whether the loop sleeps. If the sender wakes
+    ///    the old driver, the loop was in that driver's turn: it has left it and, before it sleeps
+    ///    again, looks at the queue.
     pub(super) fn attach(&self, waker: LoopWaker, needs_nudge: bool) {
         self.needs_nudge.store(needs_nudge, SeqCst);
-        // A second loop never attaches: the link and the loop are made together.
-        let _ = self.waker.set(waker);
+        *self.waker.lock().unwrap_or_else(PoisonError::into_inner) = Some(waker);
     }
 
     /// For the loop: the commands that have come.
@@ -98,12 +109,17 @@ impl LoopLink {
         }
     }
 
-    /// For the loop: it ends. What is queued, and what will come, is refused.
+    /// For the loop: it ends. What is queued, and what will come, is refused, and nothing of the
+    /// driver's stays open for those who hold the link.
     pub(crate) fn end(&self, reason: &PolicyStopped) {
         self.log().finish();
-        let mut queue = self.queue();
-        queue.ended = Some(reason.clone());
-        queue.commands.drain(..).for_each(|command| command.refuse(reason));
+        let refused = {
+            let mut queue = self.queue();
+            queue.ended = Some(reason.clone());
+            std::mem::take(&mut queue.commands)
+        };
+        refused.into_iter().for_each(|command| command.refuse(reason));
+        *self.waker.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// For the loop: whether it may sleep. From here on a push wakes it, until `awake`.

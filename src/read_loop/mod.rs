@@ -8,6 +8,7 @@ mod deliver;
 mod drain;
 mod dying;
 mod exits;
+mod hand_over;
 mod input;
 mod link;
 mod publish;

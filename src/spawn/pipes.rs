@@ -107,7 +107,6 @@ fn stdin(stdin: &Stdin) -> io::Result<(Option<OwnedFd>, ChildEnd)> {
         Stdin::File(file) => (None, ChildEnd::Own(file.try_clone()?)),
         Stdin::Piped => {
             let (reader, writer) = sys::pipe::pair()?;
-            sys::pipe::enlarge(&writer);
             (Some(writer), ChildEnd::Own(reader))
         }
     })
@@ -135,7 +134,7 @@ fn outputs(
 
 fn with_extra(command: &Command, standard: Standard) -> io::Result<(ParentEnds, ChildEnds)> {
     let Standard { writer, mut outputs, terminal, stdin, stdout, stderr } = standard;
-    let (status, status_writer) = sys::pipe::pair()?;
+    let (status, status_writer) = sys::pipe::pair_for_a_record()?;
     let mut extra = Vec::with_capacity(command.extra.len());
     for (number, kind) in &command.extra {
         let child = match kind {

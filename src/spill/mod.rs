@@ -1,10 +1,12 @@
 //! Spilling: what a slow reader still wants goes to files, and comes back.
 
+mod directory;
+mod replay;
 mod segment;
 mod spiller;
 mod store;
 
-pub use segment::replay_spilled;
+pub use replay::replay_spilled;
 pub(crate) use segment::{Place, Segment};
 pub(crate) use spiller::Spiller;
 pub use store::SpillError;

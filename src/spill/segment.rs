@@ -1,17 +1,17 @@
 //! Segments: the files of a spill, each one a recording; and places in them.
 
 use std::{
-    fs::{self, File},
+    fs::File,
     io,
     os::unix::fs::FileExt,
-    path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Weak},
 };
 
-use crate::{Batch, Replay, ReplayError, log::TurnEntries, recording::MAGIC};
+use super::directory::SpillDirectory;
+use crate::{Replay, log::TurnEntries, recording::MAGIC};
 
 /// What the files are called after their numbers.
-const EXTENSION: &str = "spill";
+pub(super) const EXTENSION: &str = "spill";
 
 /// Places that follow each other become one up to this length.
 const LONGEST: usize = 1024 * 1024;
@@ -20,15 +20,17 @@ const LONGEST: usize = 1024 * 1024;
 #[derive(Debug)]
 pub(crate) struct Segment {
     file: File,
-    path: PathBuf,
+    name: String,
+    /// Gone with the policy, and the file with it.
+    directory: Weak<SpillDirectory>,
 }
 
 impl Segment {
     /// A new file with nothing but the beginning of a recording.
-    pub(super) fn create(directory: &Path, number: u64) -> io::Result<Self> {
-        let path = directory.join(format!("{number:020}.{EXTENSION}"));
-        let file = File::options().read(true).write(true).create_new(true).open(&path)?;
-        let segment = Segment { file, path };
+    pub(super) fn create(directory: &Arc<SpillDirectory>, number: u64) -> io::Result<Self> {
+        let name = format!("{number:020}.{EXTENSION}");
+        let file = directory.make_file(&name)?;
+        let segment = Segment { file, name, directory: Arc::downgrade(directory) };
         segment.file.write_all_at(MAGIC, 0)?;
         Ok(segment)
     }
@@ -53,10 +55,8 @@ impl Segment {
 
 impl Drop for Segment {
     fn drop(&mut self) {
-        if let Err(error) = fs::remove_file(&self.path)
-            && error.kind() != io::ErrorKind::NotFound
-        {
-            tracing::warn!(path = %self.path.display(), %error, "a spill file cannot be removed");
+        if let Some(directory) = self.directory.upgrade() {
+            directory.remove_file(&self.name);
         }
     }
 }
@@ -90,41 +90,4 @@ impl Place {
         }
         Ok(turns)
     }
-}
-
-/// What a policy that ended in a crash had spilled into `directory` (the one that was given to
-/// [`PolicyBuilder::spill`](crate::PolicyBuilder::spill), or one of those in it), in the order in
-/// which it was written. A torn tail is cut, and told as [`ReplayError::Torn`]. What was in memory
-/// only is not there, so the numbers can have holes; a child whose own share was spilled comes apart
-/// from the others, and an entry can come twice. Of several policies each one's come together.
-///
-/// # Errors
-///
-/// What the directory gives when it is read.
-pub fn replay_spilled(
-    directory: impl AsRef<Path>,
-) -> io::Result<impl Iterator<Item = Result<Batch, ReplayError>>> {
-    let mut paths = Vec::new();
-    gather(directory.as_ref(), &mut paths)?;
-    paths.sort();
-    let replays = paths.into_iter().map(|path| Replay::open(File::open(path)?));
-    Ok(replays.flat_map(|replay| {
-        let (batches, error) = match replay {
-            Ok(batches) => (Some(batches), None),
-            Err(error) => (None, Some(Err(error))),
-        };
-        batches.into_iter().flatten().chain(error)
-    }))
-}
-
-fn gather(directory: &Path, paths: &mut Vec<PathBuf>) -> io::Result<()> {
-    for entry in fs::read_dir(directory)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            gather(&path, paths)?;
-        } else if path.extension().is_some_and(|extension| extension == EXTENSION) {
-            paths.push(path);
-        }
-    }
-    Ok(())
 }

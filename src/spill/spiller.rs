@@ -14,6 +14,7 @@ use super::{SpillError, store::Store};
 use crate::{
     log::{SpillWork, SpillWrite},
     read_loop::{LoopCommand, LoopLink},
+    supervise::trace,
     supervise::{fault_point, message_of},
 };
 
@@ -49,13 +50,13 @@ impl Spiller {
         if let Some(thread) = self.thread
             && thread.join().is_err()
         {
-            tracing::error!("the spill thread panicked");
+            trace::error!("the spill thread panicked");
         }
     }
 }
 
 fn failed(link: &LoopLink, error: SpillError) {
-    tracing::warn!(%error, "spilling has ended: reading pauses where a reader is a whole log behind");
+    trace::warn!(%error, "spilling has ended: reading pauses where a reader is a whole log behind");
     link.log().spill_failed();
     link.push(LoopCommand::SpillFailed(Arc::new(error)));
 }
@@ -97,7 +98,7 @@ impl Work {
             SpillWork::Load(cursor, first, place) => {
                 let turns = place.load();
                 if let Err(error) = &turns {
-                    tracing::error!(%error, "what went to a file cannot be read: it is a gap");
+                    trace::error!(%error, "what went to a file cannot be read: it is a gap");
                 }
                 self.link.log().spill_loaded(cursor, first, turns.ok());
             }

@@ -1,16 +1,12 @@
 //! `Store`: the segments of one policy, in a directory of their own, and their bound.
 
 use std::{
-    fs, io,
+    io,
     path::{Path, PathBuf},
-    process,
-    sync::{
-        Arc, Weak,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::{Arc, Weak},
 };
 
-use super::{Place, Segment};
+use super::{Place, Segment, directory::SpillDirectory};
 use crate::{log::TurnEntries, recording::encode_turn};
 
 /// A log's entries cannot go to files: [`Overflow::Block`](crate::Overflow::Block) is in force.
@@ -34,7 +30,7 @@ const LONGEST: u64 = 64 * 1024 * 1024;
 /// The files.
 #[derive(Debug)]
 pub(crate) struct Store {
-    directory: PathBuf,
+    directory: Arc<SpillDirectory>,
     bound: u64,
     /// All that may still be there, and how long they are; the last one is written to.
     segments: Vec<(Weak<Segment>, u64)>,
@@ -45,21 +41,12 @@ pub(crate) struct Store {
 impl Store {
     /// Makes a directory for this policy in the one that the user has named.
     pub(crate) fn create(directory: &Path, bound: u64) -> Result<Self, SpillError> {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
-        let own = loop {
-            let number = NEXT.fetch_add(1, Relaxed);
-            let own = directory.join(format!("actix-process-{}-{number}", process::id()));
-            match fs::create_dir(&own) {
-                Ok(()) => break own,
-                // What a crashed process with this PID has left stays as it is.
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(source) => {
-                    let directory = directory.to_path_buf();
-                    return Err(SpillError { directory, step: "make a directory there", source });
-                }
-            }
-        };
-        Ok(Store { directory: own, bound, segments: Vec::new(), current: None, next_number: 0 })
+        let directory = SpillDirectory::create(directory).map_err(|source| {
+            let directory = directory.to_path_buf();
+            SpillError { directory, step: "make a directory there", source }
+        })?;
+        let directory = Arc::new(directory);
+        Ok(Store { directory, bound, segments: Vec::new(), current: None, next_number: 0 })
     }
 
     /// Writes turns; `None` where they would be over the bound.
@@ -95,7 +82,7 @@ impl Store {
     }
 
     pub(super) fn error(&self, step: &'static str, source: io::Error) -> SpillError {
-        SpillError { directory: self.directory.clone(), step, source }
+        SpillError { directory: self.directory.path().to_path_buf(), step, source }
     }
 
     fn written(&mut self) -> u64 {
@@ -107,16 +94,6 @@ impl Store {
     pub(crate) fn leave_unneeded(&mut self) {
         if self.current.as_ref().is_some_and(|segment| Arc::strong_count(segment) == 1) {
             self.current = None;
-        }
-    }
-}
-
-impl Drop for Store {
-    /// Readers that still need a file have it open.
-    fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.directory) {
-            let directory = self.directory.display();
-            tracing::warn!(%directory, %error, "the spill's directory cannot be removed");
         }
     }
 }

@@ -47,9 +47,11 @@ mod armed {
         SpillWrite,
         /// In the spill thread, before it does anything.
         SpillThread,
+        /// In the ring: the kernel is not entered, as where a filter refuses it. Not a panic.
+        RingFails,
     }
 
-    const FAULTS: usize = Fault::SpillThread as usize + 1;
+    const FAULTS: usize = Fault::RingFails as usize + 1;
     static ARMED: [AtomicUsize; FAULTS] = [const { AtomicUsize::new(0) }; FAULTS];
 
     /// Makes the next `times` passes of this point fail. In the whole process.

@@ -12,6 +12,7 @@ pub(crate) mod groups;
 pub(crate) mod limits;
 pub(crate) mod pidfd;
 pub(crate) mod pipe;
+pub(crate) mod private_dir;
 pub(crate) mod readiness;
 pub(crate) mod runtime;
 pub(crate) mod signal_handler;

@@ -12,19 +12,31 @@ use nix::{
 #[cfg(target_os = "linux")]
 use rustix::io::ReadWriteFlags;
 
+use crate::supervise::trace;
+
 /// A pipe `(read end, write end)`, both blocking.
 pub(crate) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(nix::unistd::pipe2(OFlag::O_CLOEXEC)?)
+}
+
+/// A pipe for one short record: it takes one page of the user's quota (`fs.pipe-user-pages-soft`)
+/// instead of sixteen.
+pub(crate) fn pair_for_a_record() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (reader, writer) = pair()?;
+    // A longer one does as well.
+    let _ = fcntl(&reader, FcntlArg::F_SETPIPE_SZ(4096));
+    Ok((reader, writer))
 }
 
 /// What a pipe that is fed holds, if the kernel lets it (`fs.pipe-user-pages-soft`): with the usual
 /// 64 KiB, feeder and child wake each other all the time.
 const FED: i32 = 256 * 1024;
 
-/// Makes a pipe hold more, where that is allowed.
+/// Makes a pipe hold more, where that is allowed: for one that was seen full. The user's quota is
+/// not used up for children that are fed little.
 pub(crate) fn enlarge(pipe: impl AsFd) {
     if let Err(error) = fcntl(pipe, FcntlArg::F_SETPIPE_SZ(FED)) {
-        tracing::debug!(%error, "a pipe keeps its usual size");
+        trace::debug!(%error, "a pipe keeps its usual size");
     }
 }
 

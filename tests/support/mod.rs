@@ -2,6 +2,7 @@
 //! neither a descriptor, a child, a thread nor an unexpected panic is left behind.
 #![allow(dead_code, unreachable_pub, missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
+pub mod again;
 pub mod events;
 pub mod recorder;
 

@@ -14,7 +14,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use super::{
     buffers::{BufferRing, CopyGroup},
-    enter::{self, Wait},
+    enter::{self, Size, Wait},
     slot::{Event, Mode, Next, Reading},
     watched::{Watched, is_watched},
     writers::{WRITER, Writers},
@@ -22,9 +22,10 @@ use super::{
 use crate::{
     log::{Gather, SLAB_LEN, Slab},
     pipes::{
-        Found, LoopWaker, Medium, Observed, PipeDriver, PipeEnd, PipeKey, PipeKind, PipeToken,
-        driver::Slots,
+        Found, Held, LoopWaker, Medium, Observed, PipeDriver, PipeEnd, PipeKey, PipeKind,
+        PipeToken, driver::Slots,
     },
+    supervise::trace,
 };
 
 const RECORD_GROUP: u16 = 0;
@@ -62,10 +63,10 @@ fn token(user_data: u64) -> PipeToken {
 }
 
 #[derive(Debug)]
-struct Pipe {
-    key: PipeKey,
-    end: PipeEnd,
-    reading: Reading,
+pub(super) struct Pipe {
+    pub(super) key: PipeKey,
+    pub(super) end: PipeEnd,
+    pub(super) reading: Reading,
     /// The buffer group of the operation in flight.
     group: u16,
 }
@@ -108,23 +109,23 @@ impl HotGroup {
 /// The io_uring driver. The field order matters: the ring goes before what is registered with it.
 #[derive(Debug)]
 pub(in crate::pipes) struct Ring {
-    ring: IoUringDebug,
+    pub(super) ring: IoUringDebug,
     records: CopyGroup,
     cold: CopyGroup,
     hot: HotGroup,
     wake: Arc<EventFd>,
     wake_count: Box<u64>,
     wake_armed: bool,
-    slots: Slots<Pipe>,
+    pub(super) slots: Slots<Pipe>,
     /// Pipes to be closed when nothing is more urgent.
-    ended: Vec<PipeEnd>,
-    writers: Writers,
-    watched: Watched,
+    pub(super) ended: Vec<PipeEnd>,
+    pub(super) writers: Writers,
+    pub(super) watched: Watched,
     /// Pipes that wait for a multishot read or a record's read.
     asking: VecDeque<PipeToken>,
     /// Hot pipes in the order in which they get their next read.
     queue: VecDeque<PipeToken>,
-    gather: Gather<PipeKey>,
+    pub(super) gather: Gather<PipeKey>,
     /// One-shot reads of slabs in flight.
     hot_reads: usize,
     turn: u32,
@@ -132,7 +133,7 @@ pub(in crate::pipes) struct Ring {
 }
 
 /// `IoUring` has no `Debug`.
-struct IoUringDebug(IoUring);
+pub(super) struct IoUringDebug(pub(super) IoUring);
 
 impl std::fmt::Debug for IoUringDebug {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -142,8 +143,8 @@ impl std::fmt::Debug for IoUringDebug {
 
 impl Ring {
     /// For the thread that calls it.
-    pub(in crate::pipes) fn new() -> io::Result<Self> {
-        let ring = enter::build()?;
+    pub(super) fn new(size: Size) -> io::Result<Self> {
+        let ring = enter::build(size)?;
         let submitter = ring.submitter();
         let mut records =
             CopyGroup::register(&submitter, RECORD_GROUP, RECORD_BUFFERS.0, RECORD_BUFFERS.1)?;
@@ -247,7 +248,11 @@ impl Ring {
     }
 
     /// Makes finds of one completion.
-    fn complete(&mut self, entry: &cqueue::Entry, found: &mut VecDeque<Found>) -> io::Result<()> {
+    pub(super) fn complete(
+        &mut self,
+        entry: &cqueue::Entry,
+        found: &mut VecDeque<Found>,
+    ) -> io::Result<()> {
         match entry.user_data() {
             WAKE => self.wake_armed = false,
             CANCELLED => {}
@@ -373,7 +378,7 @@ impl PipeDriver for Ring {
             self.follow(token, next)
         };
         if let Err(error) = left {
-            tracing::warn!(%error, "a read could not be cancelled; its pipe stays open");
+            trace::warn!(%error, "a read could not be cancelled; its pipe stays open");
         }
     }
 
@@ -384,7 +389,7 @@ impl PipeDriver for Ring {
         let Some(pipe) = self.slots.get_mut(token) else { return };
         let next = pipe.reading.pause();
         if let Err(error) = self.follow(token, next) {
-            tracing::warn!(%error, "a read could not be cancelled; its pipe is read on");
+            trace::warn!(%error, "a read could not be cancelled; its pipe is read on");
         }
     }
 
@@ -395,7 +400,7 @@ impl PipeDriver for Ring {
         let Some(pipe) = self.slots.get_mut(token) else { return };
         let next = pipe.reading.resume();
         if let Err(error) = self.follow(token, next) {
-            tracing::error!(%error, "a pipe could not be resumed");
+            trace::error!(%error, "a pipe could not be resumed");
         }
     }
 
@@ -466,6 +471,11 @@ impl PipeDriver for Ring {
         Ok(())
     }
 
+    fn give_up(&mut self, found: &mut VecDeque<Found>, held: &mut VecDeque<Held>) -> bool {
+        self.give_up_all(found, held);
+        true
+    }
+
     fn waker(&self) -> LoopWaker {
         LoopWaker::EventFd(Arc::clone(&self.wake))
     }
@@ -482,7 +492,7 @@ impl Drop for Ring {
         if let Err(error) = cancel
             && error.kind() != io::ErrorKind::NotFound
         {
-            tracing::warn!(%error, "the ring's reads could not be cancelled");
+            trace::warn!(%error, "the ring's reads could not be cancelled");
         }
     }
 }

@@ -7,12 +7,14 @@ use io_uring::{
     types::{SubmitArgs, Timespec},
 };
 
-/// Submission entries; more are sent in several calls.
-const SUBMISSIONS: u32 = 256;
-
-/// Completion entries: two for each buffer, the ends of many pipes, and room. What exceeds them is
-/// kept by the kernel and fetched by `drain_overflow`.
-const COMPLETIONS: u32 = 4096;
+/// The entries of a ring. Its pages count against the locked memory of a user without privileges.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Size {
+    /// More submissions are sent in several calls.
+    pub(super) submissions: u32,
+    /// What exceeds them is kept by the kernel and fetched by `drain_overflow`.
+    pub(super) completions: u32,
+}
 
 /// How long a busy loop waits for more completions before it takes the ones that are there.
 const GATHER_TIME: Duration = Duration::from_micros(50);
@@ -33,14 +35,14 @@ pub(super) enum Wait {
 }
 
 /// A ring for the thread that calls this, and no other.
-pub(super) fn build() -> io::Result<IoUring> {
+pub(super) fn build(size: Size) -> io::Result<IoUring> {
     IoUring::builder()
         .setup_single_issuer()
         .setup_defer_taskrun()
-        .setup_cqsize(COMPLETIONS)
+        .setup_cqsize(size.completions)
         .setup_clamp()
         .setup_submit_all()
-        .build(SUBMISSIONS)
+        .build(size.submissions)
 }
 
 /// Queues a submission, sending the queued ones first if the queue is full.
@@ -60,6 +62,10 @@ pub(super) unsafe fn push(ring: &mut IoUring, entry: &squeue::Entry) -> io::Resu
 
 /// Submits what is queued, runs the kernel's deferred work, and waits.
 pub(super) fn enter(ring: &mut IoUring, wait: Wait) -> io::Result<()> {
+    #[cfg(feature = "fault-injection")]
+    if crate::supervise::fault_due(crate::supervise::Fault::RingFails) {
+        return Err(io::Error::from_raw_os_error(libc::EPERM));
+    }
     let entered = match wait {
         Wait::No => get_events(ring),
         Wait::ForMany(hot_reads) if ring.params().is_feature_min_timeout() => {

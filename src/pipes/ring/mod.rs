@@ -6,10 +6,12 @@
 mod buffers;
 mod driver;
 mod enter;
+mod give_up;
+mod make;
 mod self_test;
 mod slot;
 mod watched;
 mod writers;
 
-pub(super) use driver::Ring;
-pub(super) use self_test::self_test;
+use driver::Ring;
+pub(super) use make::make;

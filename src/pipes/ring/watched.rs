@@ -12,7 +12,7 @@ use super::{
     enter,
 };
 use crate::pipes::{
-    Found, Medium, Observed, PipeEnd, PipeKey, PipeToken, direct::Direct, driver::Slots,
+    Found, Held, Medium, Observed, PipeEnd, PipeKey, PipeToken, direct::Direct, driver::Slots,
 };
 
 /// Marks the tokens of watched contexts, in the driver's table and in its completions.
@@ -128,6 +128,13 @@ impl Watched {
             unsafe { enter::push(ring, &wait.user_data(user_data(outer(token))))? };
         }
         Ok(())
+    }
+
+    /// All that it has: its operations take nothing.
+    pub(super) fn give_up(&mut self) -> impl Iterator<Item = Held> {
+        self.asking.clear();
+        let contexts = self.slots.take_all().filter(|context| !context.leaving);
+        contexts.map(|Context { key, end, .. }| Held::Reader(key, end))
     }
 
     /// An operation has come back: reads what is there.

@@ -11,7 +11,11 @@ use super::{
     enter,
     watched::writable,
 };
-use crate::pipes::{Found, Medium, Observed, PipeEnd, PipeKey, PipeToken, driver::Slots};
+use crate::pipes::{
+    Found, Medium, Observed, PipeEnd, PipeKey, PipeToken,
+    driver::{Held, Slots},
+    end::Growth,
+};
 
 /// Marks the completions of writes.
 pub(super) const WRITER: u64 = 1 << 62;
@@ -26,6 +30,7 @@ struct Writer {
     /// What the operation in flight writes.
     in_flight: Option<Bytes>,
     leaving: bool,
+    growth: Growth,
 }
 
 #[derive(Debug, Default)]
@@ -34,11 +39,20 @@ pub(super) struct Writers {
     /// Those with something to submit: submitting can make completions, and those are only for a
     /// turn to make.
     due: VecDeque<PipeToken>,
+    /// Those whose write was submitted in the last turn and that were never seen full.
+    fresh: Vec<PipeToken>,
 }
 
 impl Writers {
     pub(super) fn add(&mut self, key: PipeKey, end: PipeEnd) -> PipeToken {
-        self.slots.insert(Writer { key, end, next: None, in_flight: None, leaving: false })
+        self.slots.insert(Writer {
+            key,
+            end,
+            next: None,
+            in_flight: None,
+            leaving: false,
+            growth: Growth::default(),
+        })
     }
 
     pub(super) fn write(&mut self, token: PipeToken, bytes: Bytes) {
@@ -60,6 +74,12 @@ impl Writers {
 
     /// Submits what is due.
     pub(super) fn submit(&mut self, ring: &mut IoUring) -> io::Result<()> {
+        for token in self.fresh.drain(..) {
+            // What is still in flight a turn later waits for room.
+            if let Some(writer) = self.slots.get_mut(token).filter(|it| it.in_flight.is_some()) {
+                writer.growth.was_full(&writer.end);
+            }
+        }
         while let Some(token) = self.due.pop_front() {
             self.submit_one(ring, token)?;
         }
@@ -76,6 +96,9 @@ impl Writers {
         let Some(bytes) = writer.next.take() else { return Ok(()) };
         let bytes = writer.in_flight.insert(bytes);
         let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        if !writer.growth.is_done() {
+            self.fresh.push(token);
+        }
         let fd = types::Fd(writer.end.descriptor.as_raw_fd());
         let entry = match writer.end.medium {
             // It has no write that waits in a ring.
@@ -87,6 +110,16 @@ impl Writers {
         // SAFETY: bytes and pipe stay in `slots`, untouched, until the operation's completion, and
         // the driver drops its writers after the ring.
         unsafe { enter::push(ring, &entry.user_data(name)) }
+    }
+
+    /// All that it has. A write without a completion has written nothing.
+    pub(super) fn give_up(&mut self) -> impl Iterator<Item = Held> {
+        self.due.clear();
+        self.fresh.clear();
+        let writers = self.slots.take_all().filter(|writer| !writer.leaving);
+        writers.map(|Writer { key, end, next, in_flight, .. }| {
+            Held::Writer(key, end, in_flight.or(next))
+        })
     }
 
     /// Makes a find of a completion, or tries once more.
@@ -111,7 +144,12 @@ impl Writers {
         };
         let again = [libc::EINTR, libc::EAGAIN, libc::ECANCELED].contains(&-result);
         let what = match (usize::try_from(result), bytes) {
-            (Ok(len), _) => Observed::Written(len),
+            (Ok(len), bytes) => {
+                if bytes.is_some_and(|bytes| len < bytes.len()) {
+                    writer.growth.was_full(&writer.end);
+                }
+                Observed::Written(len)
+            }
             (Err(_), Some(bytes)) if again => {
                 self.write(token, bytes);
                 return None;
