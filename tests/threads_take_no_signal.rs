@@ -6,7 +6,7 @@ mod support;
 use std::{fs, os::unix::process::CommandExt, time::Duration};
 
 use actix_process::{
-    ChildWatcher, Command, EventLoop, ExitHandler, MultiLoopWatcher, Overflow, Policy,
+    ChildWatcher, Command, EventLoop, ExitHandler, Fact, MultiLoopWatcher, Overflow, Policy,
     ThreadedWatcher,
 };
 use nix::sys::{
@@ -150,14 +150,17 @@ fn a_limit_of_the_size_of_files_ends_no_host() {
         assert_eq!(refused.step, actix_process::SpawnStep::PrepareStdin, "{refused}");
         let command = Command::new("head").args(["-c", "3000000", "/dev/zero"]);
         let child = policy.spawn(command).await.unwrap();
-        let mut bytes = 0;
-        while child.try_wait().is_none() || bytes < 3_000_000 {
+        let (mut bytes, mut exited) = (0, false);
+        while !exited {
             for entry in within(log.next()).await.unwrap().entries() {
-                if let actix_process::Fact::Chunk(chunk) = &entry.fact {
-                    bytes += chunk.bytes.len();
+                match &entry.fact {
+                    Fact::Chunk(chunk) => bytes += chunk.bytes.len(),
+                    Fact::Exited(exit) => exited = exit.child == child.id(),
+                    Fact::Spawned { .. } | Fact::Closed => {}
                 }
             }
         }
+        assert_eq!(bytes, 3_000_000);
         setrlimit(Resource::RLIMIT_FSIZE, hard, hard).unwrap();
         policy.shutdown(Duration::ZERO).await;
     });
