@@ -2,7 +2,9 @@
 
 mod faults;
 mod intensity;
+mod sticky;
 mod supervised;
+mod wakers;
 
 #[cfg(feature = "fault-injection")]
 pub(crate) use faults::due as fault_due;
@@ -12,5 +14,7 @@ pub use faults::{Fault, inject};
 pub use intensity::Intensity;
 pub(crate) use intensity::Restarts;
 use intensity::Verdict;
+pub(crate) use sticky::Sticky;
 pub use supervised::Part;
 pub(crate) use supervised::{Supervisor, contain, judge, message_of};
+pub(crate) use wakers::{WaitList, Wakers, drop_contained};
