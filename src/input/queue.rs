@@ -233,9 +233,7 @@ impl Drop for Contained {
 /// How much is queued, never what.
 impl fmt::Debug for InputQueue {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("InputQueue")
-            .field("queued", &self.lock().queued)
-            .finish_non_exhaustive()
+        out.debug_struct("InputQueue").field("queued", &self.lock().queued).finish_non_exhaustive()
     }
 }
 

@@ -146,7 +146,7 @@ mod tests {
             assert!(gone.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
             assert!(gone.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
         }
-        assert!(sticky.waiting().take().is_empty());
+        assert!(sticky.waiting().is_empty());
         sticky.set(1);
         sticky.set(2);
         assert_eq!(sticky.get(), Some(&1));

@@ -12,16 +12,6 @@ use super::contain;
 #[must_use]
 pub(crate) struct Wakers(SmallVec<[Waker; 1]>);
 
-impl Wakers {
-    pub(crate) fn add(&mut self, waker: Waker) {
-        self.0.push(waker);
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
 impl Extend<Waker> for Wakers {
     fn extend<I: IntoIterator<Item = Waker>>(&mut self, wakers: I) {
         self.0.extend(wakers);
@@ -66,6 +56,11 @@ impl WaitList {
     pub(crate) fn forget(&mut self, key: u64) -> Option<Waker> {
         let place = self.waiting.iter().position(|(its, _)| *its == key)?;
         Some(self.waiting.swap_remove(place).1)
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
     }
 
     /// Takes all of them.
