@@ -34,6 +34,8 @@ pub(crate) struct Credits {
     available: AtomicU32,
     /// Comes back when the arbiter has come round.
     withheld: AtomicU32,
+    /// How often that has come back.
+    releases: AtomicU64,
     /// Handed over, and not yet looked at.
     unseen: AtomicU32,
     /// How many batches have been looked at.
@@ -64,6 +66,7 @@ impl Credits {
         Arc::new(Credits {
             available: AtomicU32::new(CREDITS),
             withheld: AtomicU32::new(0),
+            releases: AtomicU64::new(0),
             unseen: AtomicU32::new(0),
             seen: AtomicU64::new(0),
             slow: AtomicBool::new(false),
@@ -151,18 +154,22 @@ impl Credits {
         if self.withheld.fetch_add(1, SeqCst) == 0 {
             pace.after_round(Withheld(Arc::clone(self)));
         }
+        let releases = self.releases.load(SeqCst);
         if self.available.load(SeqCst) == 0
             && let Some(host) = &self.host
         {
-            let withheld = Withheld(Arc::clone(self));
+            let credits = Arc::clone(self);
             host.spawn(async move {
                 tokio::time::sleep(WITHHELD).await;
-                drop(withheld);
+                if credits.releases.load(SeqCst) == releases {
+                    credits.release();
+                }
             });
         }
     }
 
     fn release(&self) {
+        self.releases.fetch_add(1, SeqCst);
         let withheld = self.withheld.swap(0, SeqCst);
         self.available.fetch_add(withheld, SeqCst);
         self.wake();
