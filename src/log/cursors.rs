@@ -185,7 +185,7 @@ impl MergedLog {
     }
 
     /// Hands over what follows the cursor and moves it on; `None` where nothing follows yet, or
-    /// what follows has to come back from its file first: see [`to_load`](MergedLog::to_load).
+    /// what follows has to come back from its file first: see [`load_for`](MergedLog::load_for).
     pub(crate) fn read(&mut self, id: CursorId, limit: Limit) -> Option<Batch> {
         let (start, dropped) = (self.start(), self.pieces.dropped());
         let cursor = self.cursors.get_mut(&id)?;
@@ -194,7 +194,7 @@ impl MergedLog {
             batch.gap = cursor.gap(start, dropped, Concerned::Anyone);
             (cursor.next, cursor.passed) = (start, dropped);
         }
-        for (first, piece) in self.pieces.from_covering(cursor.next).take(BATCH_PIECES) {
+        for (first, piece) in self.pieces.pieces_from(cursor.next).take(BATCH_PIECES) {
             if !batch.is_empty() && batch.cost >= limit.cost() {
                 break;
             }
@@ -231,7 +231,7 @@ impl MergedLog {
     }
 
     /// What this cursor's reader has to load, outside the lock, before it can read on.
-    pub(crate) fn to_load(&mut self, id: CursorId) -> Option<(Seq, Place)> {
+    pub(crate) fn load_for(&mut self, id: CursorId) -> Option<(Seq, Place)> {
         self.cursors.get_mut(&id)?.to_load.take()
     }
 

@@ -193,7 +193,7 @@ impl Model {
             if let Some(batch) = log.read(id, limit) {
                 return Some(batch);
             }
-            let (first, place) = log.to_load(id)?;
+            let (first, place) = log.load_for(id)?;
             log.spill_loaded(id, first, Some(place.load().unwrap()));
         }
     }

@@ -140,7 +140,7 @@ impl Pieces {
     }
 
     /// From the piece that holds this entry on.
-    pub(super) fn from_covering(&self, seq: Seq) -> impl Iterator<Item = (Seq, &Piece)> {
+    pub(super) fn pieces_from(&self, seq: Seq) -> impl Iterator<Item = (Seq, &Piece)> {
         let place = self.place(seq.next()).saturating_sub(1);
         let pieces = self.pieces.range(place.min(self.pieces.len())..);
         pieces.skip_while(move |piece| piece.after <= seq).map(|piece| (piece.first, piece))

@@ -76,7 +76,7 @@ impl SharedLog {
                 if let Some(read) = read(&mut log) {
                     return Some(read);
                 }
-                log.to_load(id)?
+                log.load_for(id)?
             };
             let turns = place.load();
             if let Err(error) = &turns {
