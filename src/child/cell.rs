@@ -1,13 +1,14 @@
 //! `ChildCell`: what stays known of a child for as long as anyone holds its handle.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering::SeqCst},
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::SeqCst},
+    },
 };
 
-use tokio::sync::SetOnce;
-
-use crate::{ChildId, PolicyStopped, Seq, input::InputQueue, log::ChildExited};
+use crate::{ChildId, PolicyStopped, Seq, input::InputQueue, log::ChildExited, supervise::Sticky};
 
 /// A place in the log that is known some time.
 #[derive(Debug)]
@@ -32,7 +33,6 @@ impl LatePlace {
 }
 
 /// A child's identity and its sticky status, set once by the read loop.
-#[derive(Debug)]
 pub(crate) struct ChildCell {
     pub(crate) id: ChildId,
     pub(crate) pid: i32,
@@ -43,7 +43,7 @@ pub(crate) struct ChildCell {
     pub(crate) spawned: LatePlace,
     pub(crate) closed: LatePlace,
     /// The reason is boxed: it is large, and hardly ever there.
-    exit: SetOnce<Result<ChildExited, Box<PolicyStopped>>>,
+    exit: Sticky<Result<ChildExited, Box<PolicyStopped>>>,
 }
 
 impl ChildCell {
@@ -55,12 +55,12 @@ impl ChildCell {
     ) -> Arc<Self> {
         let input = input.map(Arc::new);
         let (spawned, closed) = (LatePlace::unknown(), LatePlace::unknown());
-        Arc::new(ChildCell { id, pid, program, input, spawned, closed, exit: SetOnce::new() })
+        Arc::new(ChildCell { id, pid, program, input, spawned, closed, exit: Sticky::new() })
     }
 
     /// Settles the status; whatever comes second is ignored.
     pub(crate) fn settle(&self, exit: Result<ChildExited, PolicyStopped>) {
-        let _ = self.exit.set(exit.map_err(Box::new));
+        self.exit.set(exit.map_err(Box::new));
     }
 
     pub(crate) fn exit(&self) -> Option<Result<ChildExited, PolicyStopped>> {
@@ -69,6 +69,16 @@ impl ChildCell {
 
     pub(crate) async fn wait(&self) -> Result<ChildExited, PolicyStopped> {
         unboxed(self.exit.wait().await)
+    }
+}
+
+/// What the child is called, never what it was given or has written.
+impl fmt::Debug for ChildCell {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("ChildCell")
+            .field("id", &self.id)
+            .field("pid", &self.pid)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,8 +1,13 @@
-//! The output of one child as bytes.
+//! `Child::output`: all output of one child as bytes. The log keeps collecting what is to come; what
+//! it has of the child already is read here, in steps, and put together here.
 
+use std::sync::Arc;
+
+use super::Child;
 use crate::{
-    Stream,
-    log::{ChildExited, Chunk, Entry, Fact},
+    ChildId, PolicyStopped,
+    log::{ChildExited, Collected, CollectorId, Stretch},
+    read_loop::LoopLink,
 };
 
 /// All that one child wrote to its standard streams until its exit.
@@ -18,40 +23,83 @@ pub struct CollectedOutput {
     pub missing: u64,
 }
 
-/// The chunks of one child, shared with the log until they are put together.
-#[derive(Debug, Default)]
-pub(crate) struct Collector {
-    chunks: Vec<Chunk>,
-    bytes: u64,
+impl Child {
+    /// Waits for the exit and gives all that the child wrote before it, put together in memory.
+    /// Call it early: of what the log has dropped by then, or has given to files, and of what came
+    /// before that, only the number of bytes is known ([`missing`](CollectedOutput::missing)).
+    ///
+    /// # Errors
+    ///
+    /// [`PolicyStopped`] where the policy ended before the child's status was known.
+    pub async fn output(&self) -> Result<CollectedOutput, PolicyStopped> {
+        let (collecting, mut collected) = Collecting::start(self);
+        let exit = self.wait().await?;
+        // The status is settled when the log has the exit, so nothing is to come.
+        if let Some(later) = collecting.take() {
+            collected.append(later);
+        }
+        let missing = exit.output_bytes.saturating_sub(collected.bytes);
+        let (stdout, stderr) = collected.join(tokio::task::yield_now).await;
+        Ok(CollectedOutput { exit, stdout, stderr, missing })
+    }
 }
 
-impl Collector {
-    /// Takes a chunk that came before the exit.
-    pub(crate) fn push(&mut self, chunk: &Chunk) {
-        if !chunk.after_exit {
-            self.bytes += chunk.bytes.len() as u64;
-            self.chunks.push(chunk.clone());
+/// A collector of the log; it goes with this.
+struct Collecting {
+    link: Arc<LoopLink>,
+    child: ChildId,
+    id: CollectorId,
+}
+
+impl Collecting {
+    /// Starts to collect, and gives what the log has of the child.
+    fn start(child: &Child) -> (Self, Collected) {
+        let link = Arc::clone(&child.link);
+        let mut log = link.log();
+        // Where the spawn has no place yet, everything is to come.
+        let spawned = child.cell().spawned.get();
+        let (id, end) = log.collect(child.id(), spawned);
+        drop(log);
+        let collecting = Collecting { link, child: child.id(), id };
+        let mut history = Collected::default();
+        let mut next = spawned.unwrap_or(end);
+        while next < end {
+            let stretches = {
+                let mut log = collecting.link.log();
+                let stretches = log.stretches_from(collecting.child, &mut next, end);
+                log.history_read(id, next);
+                stretches
+            };
+            for stretch in stretches {
+                match stretch {
+                    Stretch::Turn(turn) => {
+                        let its = |entry: &&_| is_its(entry, child.id(), end);
+                        turn.iter().filter(its).for_each(|entry| history.take(entry));
+                    }
+                    // What is before a hole is only counted, too.
+                    Stretch::Hole(_) => history = Collected::default(),
+                }
+            }
+            collecting.link.shared_log().give_way();
         }
+        collecting.link.log().unpin(id);
+        collecting.link.room_changed();
+        (collecting, history)
     }
 
-    /// Takes an entry of this child.
-    pub(crate) fn take(&mut self, entry: &Entry) {
-        if let Fact::Chunk(chunk) = &entry.fact {
-            self.push(chunk);
-        }
+    fn take(self) -> Option<Collected> {
+        self.link.log().take_collected(self.child, self.id)
     }
+}
 
-    /// Puts the chunks together.
-    pub(crate) fn finish(self, exit: ChildExited) -> CollectedOutput {
-        let together = |stream: Stream| {
-            let of_stream = self.chunks.iter().filter(|chunk| chunk.stream == stream);
-            of_stream.map(|chunk| &chunk.bytes[..]).collect::<Vec<_>>().concat()
-        };
-        CollectedOutput {
-            stdout: together(Stream::Stdout),
-            stderr: together(Stream::Stderr),
-            missing: exit.output_bytes.saturating_sub(self.bytes),
-            exit,
-        }
+fn is_its(entry: &crate::Entry, child: ChildId, end: crate::Seq) -> bool {
+    entry.child == child && entry.seq < end
+}
+
+impl Drop for Collecting {
+    fn drop(&mut self) {
+        // What it holds goes when the log is no longer locked.
+        let collected = self.link.log().take_collected(self.child, self.id);
+        drop(collected);
     }
 }

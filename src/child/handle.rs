@@ -1,12 +1,14 @@
 //! `Child`: the handle of one child. Thin: it sends messages and reads the sticky status.
 
-use std::sync::{Arc, Weak};
+use std::{
+    fmt,
+    sync::{Arc, Weak},
+};
 
 use actix::WeakAddr;
 use nix::sys::signal::Signal as UnixSignal;
-use tokio::sync::oneshot;
 
-use super::{ChildCell, CollectedOutput};
+use super::ChildCell;
 use crate::{
     ChildId, ChildStdin, PolicyStopped, SignalError,
     log::{ChildExited, Stream},
@@ -20,7 +22,7 @@ use crate::{
 ///
 /// Clone it as you like. Dropping it does nothing to the child: its waiter owns the child until
 /// it is reaped, and the policy ends it when the policy ends.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Child {
     cell: Arc<ChildCell>,
     policy: WeakAddr<Policy>,
@@ -139,22 +141,15 @@ impl Child {
         let message = Signal { child: self.id(), signal, target };
         policy.send(message).await.unwrap_or(Err(SignalError::Stopped(PolicyStopped::Shutdown)))
     }
+}
 
-    /// Waits for the exit and gives all that the child wrote before it, put together in memory.
-    /// Ask before the child has written much: what the log has dropped by then, or has given to
-    /// files, is only counted, with what was before it.
-    ///
-    /// # Errors
-    ///
-    /// [`PolicyStopped`] where the policy ended before the child's status was known.
-    pub async fn output(&self) -> Result<CollectedOutput, PolicyStopped> {
-        let (reply, output) = oneshot::channel();
-        self.link.push(LoopCommand::Collect(Arc::clone(&self.cell), reply));
-        match output.await {
-            Ok(output) => Ok(output),
-            Err(_) => {
-                Err(self.cell.exit().and_then(Result::err).unwrap_or(PolicyStopped::Shutdown))
-            }
-        }
+/// What the child is called, never what it was given or has written.
+impl fmt::Debug for Child {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Child")
+            .field("id", &self.id())
+            .field("pid", &self.pid())
+            .field("ended", &self.try_wait().is_some())
+            .finish_non_exhaustive()
     }
 }

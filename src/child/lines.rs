@@ -1,11 +1,12 @@
 //! A child's lines: waiting for one, and the last ones.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use regex::bytes::Regex;
 
 use super::Child;
-use crate::log::{ChildLine, ChildLines, Fact, LogReader, Start};
+use crate::log::{ChildLine, ChildLines, Fact, LastLines, Line, LogReader, Start, Stretch};
 
 /// No such line came.
 #[derive(Debug, thiserror::Error)]
@@ -82,7 +83,9 @@ impl Child {
             for entry in batch.entries().filter(|entry| entry.child == self.id()) {
                 lines.push(&entry.fact, |line| {
                     if found.is_none() && regex.is_match(&line.line.bytes) {
-                        found = Some(line);
+                        // A slice would keep the whole chunk.
+                        let bytes = Bytes::copy_from_slice(&line.line.bytes);
+                        found = Some(ChildLine { line: Line { bytes, ..line.line }, ..line });
                     }
                 });
                 if found.is_some() || matches!(entry.fact, Fact::Closed) {
@@ -97,20 +100,27 @@ impl Child {
     /// oldest first, and an unterminated last one too.
     #[must_use]
     pub fn last_lines(&self, count: usize) -> Vec<ChildLine> {
-        let mut lines = ChildLines::default();
-        let mut last = VecDeque::new();
-        let mut keep = |line| {
-            last.push_back(line);
-            if last.len() > count {
-                last.pop_front();
+        let mut last = LastLines::new(self.id(), count);
+        let mut before = Some(self.link.log().end());
+        while let Some(place) = before.filter(|_| last.more()) {
+            let (stretches, at) = self.link.log().stretches_before(self.id(), place);
+            before = at;
+            let more = stretches.iter().all(|stretch| match stretch {
+                Stretch::Turn(turn) => {
+                    let before = turn.iter().rev().filter(|entry| entry.seq < place);
+                    before.into_iter().all(|entry| last.take(entry))
+                }
+                // No line goes over what is missing.
+                Stretch::Hole(at) => {
+                    last.cut(*at);
+                    true
+                }
+            });
+            if !more {
+                break;
             }
-        };
-        self.link.log().each_of(self.id(), |entry| match entry {
-            Some(entry) => lines.push(&entry.fact, &mut keep),
-            // No line goes on after what is missing.
-            None => lines.finish(&mut keep),
-        });
-        lines.finish(keep);
-        last.into()
+            self.link.shared_log().give_way();
+        }
+        last.finish()
     }
 }

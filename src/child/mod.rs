@@ -10,7 +10,6 @@ mod terminal;
 
 pub(crate) use cell::ChildCell;
 pub use collect::CollectedOutput;
-pub(crate) use collect::Collector;
 pub use decode::DecodeError;
 pub use handle::Child;
 pub use lines::WaitForLineError;

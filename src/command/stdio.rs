@@ -1,13 +1,13 @@
 //! Where a child's three standard streams go.
 
-use std::{os::fd::OwnedFd, sync::Arc};
+use std::{fmt, os::fd::OwnedFd, sync::Arc};
 
 use bytes::Bytes;
 
 use super::SharedOutput;
 
 /// What a child reads as its standard input.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub enum Stdin {
     /// `/dev/null`: end of file at once.
     #[default]
@@ -21,6 +21,19 @@ pub enum Stdin {
     Bytes(Bytes),
     /// A copy of this descriptor, which is open for reading: see [`Stdin::file`].
     File(Arc<OwnedFd>),
+}
+
+/// How many bytes there are, never which.
+impl fmt::Debug for Stdin {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Stdin::Null => out.write_str("Null"),
+            Stdin::Inherit => out.write_str("Inherit"),
+            Stdin::Piped => out.write_str("Piped"),
+            Stdin::Bytes(bytes) => out.debug_tuple("Bytes").field(&bytes.len()).finish(),
+            Stdin::File(file) => out.debug_tuple("File").field(file).finish(),
+        }
+    }
 }
 
 impl Stdin {

@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    fmt, mem,
     sync::{Mutex, MutexGuard, PoisonError},
     task::{Poll, Waker},
 };
@@ -9,6 +10,7 @@ use std::{
 use bytes::{Buf, Bytes};
 
 use super::StdinError;
+use crate::supervise::{Wakers, drop_contained};
 
 /// asyncio's marks: writers wait above the high one, until the low one is reached.
 const HIGH: usize = 64 * 1024;
@@ -20,10 +22,8 @@ const END_OF_INPUT: &[u8] = b"\x04";
 const NO_LINE: &[u8] = b"\n\r\x04\x03\x15\x1a\x1c";
 
 /// Shared by the writers and the read loop; outlives every panic of either.
-#[derive(Debug)]
 pub(crate) struct InputQueue(Mutex<State>);
 
-#[derive(Debug)]
 struct State {
     buffers: VecDeque<Bytes>,
     queued: usize,
@@ -79,8 +79,9 @@ impl InputQueue {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Queues bytes.
+    /// Queues bytes. Whose memory that is is not known: its destructor can hit no thread of ours.
     pub(super) fn push(&self, bytes: Bytes) -> Result<(), StdinError> {
+        let bytes = Bytes::from_owner(Contained(bytes));
         let mut state = self.lock();
         state.check_open()?;
         state.queue(bytes);
@@ -94,7 +95,9 @@ impl InputQueue {
         let mut state = self.lock();
         (state.low, state.high) = (low, high);
         state.full = state.queued > high;
-        state.wake_if_drained();
+        let wakers = state.wake_if_drained();
+        drop(state);
+        drop(wakers);
         Ok(())
     }
 
@@ -119,6 +122,8 @@ impl InputQueue {
     /// Ready when writers need not wait: below the marks, or with `all` when all is written. That
     /// stays so when the pipe is closed afterwards.
     pub(super) fn poll_ready(&self, all: bool, waker: &Waker) -> Poll<Result<(), StdinError>> {
+        // A waker is foreign code: it is cloned before the lock, and dropped after it.
+        let mut waker = Some(waker.clone());
         let mut state = self.lock();
         let in_vain = if all { state.discarded } else { matches!(state.end, End::Closed(Some(_))) };
         if in_vain {
@@ -128,8 +133,9 @@ impl InputQueue {
         if ready {
             return Poll::Ready(Ok(()));
         }
-        if !state.waiting.iter().any(|waiting| waiting.will_wake(waker)) {
-            state.waiting.push(waker.clone());
+        let known = |waker: &Waker| state.waiting.iter().any(|its| its.will_wake(waker));
+        if let Some(waker) = waker.take_if(|waker| !known(waker)) {
+            state.waiting.push(waker);
         }
         Poll::Pending
     }
@@ -148,15 +154,14 @@ impl InputQueue {
     /// For the loop: so many bytes of the first buffer are in the pipe.
     pub(crate) fn written(&self, len: usize) {
         let mut state = self.lock();
-        if let Some(front) = state.buffers.front_mut() {
-            let len = len.min(front.len());
-            front.advance(len);
-            if front.is_empty() {
-                state.buffers.pop_front();
-            }
-            state.queued -= len;
-            state.wake_if_drained();
-        }
+        let Some(front) = state.buffers.front_mut() else { return };
+        let len = len.min(front.len());
+        front.advance(len);
+        let done = if front.is_empty() { state.buffers.pop_front() } else { None };
+        state.queued -= len;
+        let wakers = state.wake_if_drained();
+        drop(state);
+        drop((done, wakers));
     }
 
     /// The pipe is closed, because of this `errno` if any: what is queued goes nowhere.
@@ -167,10 +172,12 @@ impl InputQueue {
         }
         state.end = End::Closed(errno);
         state.discarded = state.queued > 0;
-        state.buffers.clear();
+        let discarded = mem::take(&mut state.buffers);
         state.queued = 0;
         state.full = false;
-        state.wake();
+        let wakers = state.waiting();
+        drop(state);
+        drop((discarded, wakers));
     }
 }
 
@@ -193,17 +200,40 @@ impl State {
         }
     }
 
-    fn wake_if_drained(&mut self) {
+    /// Gives those who can go on; they are to be woken outside the lock.
+    fn wake_if_drained(&mut self) -> Wakers {
         if self.queued <= self.low {
             self.full = false;
         }
-        if !self.full {
-            self.wake();
-        }
+        if self.full { Wakers::default() } else { self.waiting() }
     }
 
-    fn wake(&mut self) {
-        self.waiting.drain(..).for_each(Waker::wake);
+    fn waiting(&mut self) -> Wakers {
+        let mut wakers = Wakers::default();
+        wakers.extend(self.waiting.drain(..));
+        wakers
+    }
+}
+
+/// Bytes of the user's.
+struct Contained(Bytes);
+
+impl AsRef<[u8]> for Contained {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Contained {
+    fn drop(&mut self) {
+        drop_contained(mem::take(&mut self.0));
+    }
+}
+
+/// How much is queued, never what.
+impl fmt::Debug for InputQueue {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("InputQueue").field("queued", &self.lock().queued).finish_non_exhaustive()
     }
 }
 

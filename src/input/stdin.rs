@@ -1,6 +1,6 @@
 //! `ChildStdin`: the writer's side of a child's standard input.
 
-use std::{future::poll_fn, io, sync::Arc};
+use std::{fmt, future::poll_fn, io, sync::Arc};
 
 use bytes::Bytes;
 use futures_core::Stream;
@@ -55,7 +55,7 @@ pub enum StdinError {
 /// # policy.shutdown(Duration::ZERO).await;
 /// # Ok::<_, Box<dyn std::error::Error>>(()) }).unwrap();
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ChildStdin {
     child: ChildId,
     queue: Arc<InputQueue>,
@@ -145,5 +145,14 @@ impl ChildStdin {
 
     fn tell(&self) {
         self.link.push(LoopCommand::Input(self.child));
+    }
+}
+
+impl fmt::Debug for ChildStdin {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("ChildStdin")
+            .field("child", &self.child)
+            .field("queue", &self.queue)
+            .finish_non_exhaustive()
     }
 }

@@ -1,6 +1,6 @@
 //! Batches: what a cursor hands over, whole turns shared with the log.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use smallvec::SmallVec;
 
@@ -12,12 +12,24 @@ pub(crate) type TurnEntries = Arc<[Entry]>;
 
 /// Some consecutive entries of the log. They are shared slices: holding a batch keeps their
 /// memory, copying one copies no byte.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Batch {
     pub(crate) gap: Option<Gap>,
     pub(crate) turns: SmallVec<[TurnEntries; 2]>,
     /// The entries before this one are not the reader's.
     pub(crate) first: Option<Seq>,
+    /// What it holds costs this.
+    pub(crate) cost: u64,
+}
+
+/// How much it holds, never what.
+impl fmt::Debug for Batch {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Batch")
+            .field("gap", &self.gap)
+            .field("entries", &self.entries().count())
+            .finish()
+    }
 }
 
 impl Batch {

@@ -20,11 +20,12 @@ pub struct ChildLine {
 }
 
 /// Cuts one child's entries into lines, each stream on its own. The unterminated last lines come
-/// before the exit, as the bytes did; what descendants write afterwards is cut on its own.
+/// before the exit, standard output's first; what descendants write afterwards is cut on its own.
 #[derive(Clone, Debug, Default)]
 pub struct ChildLines {
     /// As a stream begins.
     fresh: Lines,
+    /// In the order of the streams.
     streams: SmallVec<[(Stream, Lines); 2]>,
 }
 
@@ -40,10 +41,10 @@ impl ChildLines {
         match fact {
             Fact::Chunk(chunk) => {
                 let stream = chunk.stream;
-                let known = self.streams.iter().position(|(of, _)| *of == stream);
+                let known = self.streams.iter().position(|(of, _)| *of >= stream);
                 let at = known.unwrap_or(self.streams.len());
-                if known.is_none() {
-                    self.streams.push((stream, self.fresh.clone()));
+                if self.streams.get(at).is_none_or(|(of, _)| *of != stream) {
+                    self.streams.insert(at, (stream, self.fresh.clone()));
                 }
                 self.streams[at].1.push(&chunk.bytes, |line| each(ChildLine { stream, line }));
             }

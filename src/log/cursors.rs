@@ -5,10 +5,13 @@ use std::task::Waker;
 use super::{
     Batch, Concerned, Entry, Gap, MergedLog, Overflow, TurnEntries, pieces::Body, totals::Totals,
 };
-use crate::Seq;
+use crate::{Seq, spill::Place};
 
 /// A batch takes whole turns until it holds this much.
 const BATCH_COST: u64 = 1024 * 1024;
+
+/// And so many pieces at most.
+const BATCH_PIECES: usize = 1024;
 
 /// Where a reader or a subscription starts. History comes first, then what is new, without a hole
 /// or a repeat; what the log has dropped by then is told as a [`Gap`].
@@ -42,6 +45,8 @@ pub(super) struct Cursor {
     pub(super) loaded: Option<Vec<TurnEntries>>,
     /// It waits for that.
     pub(super) loading: bool,
+    /// What its reader has to load itself, outside the lock.
+    pub(super) to_load: Option<(Seq, Place)>,
 }
 
 impl Cursor {
@@ -64,21 +69,66 @@ impl Cursor {
         })
     }
 
-    /// Takes what was loaded, as far as it is not read, and moves on.
-    fn take_loaded(&mut self, batch: &mut Batch) -> bool {
-        if !self.has_loaded() {
-            return false;
-        }
-        for turn in self.loaded.take().unwrap_or_default() {
-            if let Some(last) = turn.last()
-                && last.seq >= self.next
-            {
-                self.next = last.seq.next();
-                self.passed = self.passed + Totals::of(&turn);
-                batch.turns.push(turn);
+    /// Takes what was loaded, as far as it is not read and the batch has room, and moves on. `false`
+    /// when nothing of it is left.
+    fn take_loaded(&mut self, batch: &mut Batch, limit: Limit) -> bool {
+        let Some(turns) = self.loaded.take() else { return false };
+        for turn in &turns {
+            if turn.last().is_some_and(|last| last.seq >= self.next) {
+                self.take(turn, batch, limit);
+                if batch.cost >= limit.cost() {
+                    break;
+                }
             }
         }
-        true
+        let last = turns.last().and_then(|turn| turn.last());
+        self.loaded = last.is_some_and(|last| last.seq >= self.next).then_some(turns);
+        self.loaded.is_some()
+    }
+
+    /// Takes what is next of a turn, and moves on: all of it, or what the batch has room for.
+    fn take(&mut self, turn: &TurnEntries, batch: &mut Batch, limit: Limit) {
+        let Some(first) = turn.first() else { return };
+        let from = self.next.0.saturating_sub(first.seq.0) as usize;
+        let rest = &turn[from..];
+        let taken = match limit {
+            Limit::Turns => rest.len(),
+            Limit::Entries(limit) => {
+                let mut cost = batch.cost;
+                let fits = rest.iter().take_while(|entry| {
+                    let more = cost < limit;
+                    cost += Totals::of(std::slice::from_ref(entry)).cost();
+                    more
+                });
+                fits.count()
+            }
+        };
+        let part = &rest[..taken];
+        let totals = Totals::of(part);
+        let Some(last) = part.last() else { return };
+        (self.next, self.passed) = (last.seq.next(), self.passed + totals);
+        batch.cost += totals.cost();
+        // A part is copied: it must not keep the rest of its turn.
+        let whole = taken == turn.len();
+        batch.turns.push(if whole { TurnEntries::clone(turn) } else { part.into() });
+    }
+}
+
+/// How much a batch takes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Limit {
+    /// Whole turns.
+    Turns,
+    /// So many bytes, and one entry more at most.
+    Entries(u64),
+}
+
+impl Limit {
+    fn cost(self) -> u64 {
+        match self {
+            Limit::Turns => BATCH_COST,
+            Limit::Entries(cost) => cost,
+        }
     }
 }
 
@@ -95,7 +145,7 @@ impl MergedLog {
             Start::Now => (self.end, self.appended, self.end),
         };
         let lossless = lossless && self.overflow != Overflow::DropOldest;
-        let behind = self.pieces.from(next).map(|(_, piece)| piece.cost()).sum();
+        let behind = self.pieces.cost_from(next.max(self.start()), self.appended);
         let id = CursorId(self.next_cursor);
         self.next_cursor += 1;
         let cursor = Cursor {
@@ -107,6 +157,7 @@ impl MergedLog {
             waker: None,
             loaded: None,
             loading: false,
+            to_load: None,
         };
         self.cursors.insert(id, cursor);
         self.spilling.look_from(next);
@@ -127,13 +178,15 @@ impl MergedLog {
     }
 
     pub(crate) fn close(&mut self, id: CursorId) {
-        self.cursors.remove(&id);
+        if let Some(cursor) = self.cursors.remove(&id) {
+            self.after.cursors.push(cursor);
+        }
         self.trim();
     }
 
     /// Hands over what follows the cursor and moves it on; `None` where nothing follows yet, or
-    /// what follows has to come back from its file first.
-    pub(crate) fn read(&mut self, id: CursorId) -> Option<Batch> {
+    /// what follows has to come back from its file first: see [`load_for`](MergedLog::load_for).
+    pub(crate) fn read(&mut self, id: CursorId, limit: Limit) -> Option<Batch> {
         let (start, dropped) = (self.start(), self.pieces.dropped());
         let cursor = self.cursors.get_mut(&id)?;
         let mut batch = Batch { first: Some(cursor.first), ..Batch::default() };
@@ -141,38 +194,45 @@ impl MergedLog {
             batch.gap = cursor.gap(start, dropped, Concerned::Anyone);
             (cursor.next, cursor.passed) = (start, dropped);
         }
-        let begin = cursor.passed;
-        while let Some((first, piece)) = self.pieces.covering(cursor.next)
-            && (batch.is_empty() || (cursor.passed - begin).cost() < BATCH_COST)
-        {
+        for (first, piece) in self.pieces.pieces_from(cursor.next).take(BATCH_PIECES) {
+            if !batch.is_empty() && batch.cost >= limit.cost() {
+                break;
+            }
             match &piece.body {
-                Body::Here(entries) => batch.turns.push(TurnEntries::clone(entries)),
+                Body::Here(entries) => cursor.take(entries, &mut batch, limit),
                 // A batch has its gap in front.
                 Body::Gone(_) if !batch.is_empty() => break,
                 Body::Gone(of) => {
-                    batch.gap = cursor.gap(piece.after, piece.until, Concerned::clone(of))
+                    batch.gap = cursor.gap(piece.after, piece.until, Concerned::clone(of));
+                    (cursor.next, cursor.passed) = (piece.after, piece.until);
                 }
                 Body::Spilled(place) => {
                     if batch.is_empty() {
                         self.spilling.fetch(id, cursor, first, place);
                     }
-                    if cursor.take_loaded(&mut batch) {
-                        continue;
+                    if !cursor.has_loaded() {
+                        break;
                     }
-                    break;
+                    while cursor.next < piece.after
+                        && (batch.is_empty() || batch.cost < limit.cost())
+                        && cursor.has_loaded()
+                    {
+                        cursor.take_loaded(&mut batch, limit);
+                    }
                 }
             }
-            cursor.behind = cursor.behind.saturating_sub(piece.cost());
-            (cursor.next, cursor.passed) = (piece.after, piece.until);
-        }
-        if let Some(first) = self.spilling.unreadable.take() {
-            self.lose(first, Concerned::Anyone);
-            if batch.is_empty() {
-                return self.read(id);
+            if cursor.next < piece.after {
+                break;
             }
+            cursor.behind = cursor.behind.saturating_sub(piece.cost());
         }
         self.trim();
         (!batch.is_empty()).then_some(batch)
+    }
+
+    /// What this cursor's reader has to load, outside the lock, before it can read on.
+    pub(crate) fn load_for(&mut self, id: CursorId) -> Option<(Seq, Place)> {
+        self.cursors.get_mut(&id)?.to_load.take()
     }
 
     /// Whether there is something to read for the cursor now.
@@ -192,16 +252,21 @@ impl MergedLog {
         self.cursors.get(&id).is_none_or(|cursor| cursor.next >= self.end)
     }
 
-    /// Reads, or leaves `waker` to be woken by the next append. `Some(None)` at the log's end.
-    pub(crate) fn read_or_wait(&mut self, id: CursorId, waker: &Waker) -> Option<Option<Batch>> {
-        if let Some(batch) = self.read(id) {
+    /// Reads, or leaves `waker` to be woken by the next append, in the place of an earlier one, which
+    /// is given back: it is to be dropped outside the lock. `Some(None)` at the log's end.
+    pub(crate) fn read_or_wait(
+        &mut self,
+        id: CursorId,
+        waker: &mut Option<Waker>,
+    ) -> Option<Option<Batch>> {
+        if let Some(batch) = self.read(id, Limit::Turns) {
             return Some(Some(batch));
         }
         if self.finished && self.is_at_end(id) {
             return Some(None);
         }
         if let Some(cursor) = self.cursors.get_mut(&id) {
-            cursor.waker = Some(waker.clone());
+            std::mem::swap(&mut cursor.waker, waker);
         }
         None
     }

@@ -50,7 +50,7 @@ pub enum Fact {
 }
 
 /// Bytes read from one pipe at one time.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Chunk {
     /// The stream that they came through.
     pub stream: Stream,
@@ -62,6 +62,18 @@ pub struct Chunk {
     /// ([`PolicyHandle::attributed_output`](crate::PolicyHandle::attributed_output)); for display
     /// only.
     pub writer: Option<i32>,
+}
+
+/// How long it is, never what it says: that may be secret.
+impl fmt::Debug for Chunk {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Chunk")
+            .field("stream", &self.stream)
+            .field("bytes", &self.bytes.len())
+            .field("after_exit", &self.after_exit)
+            .field("writer", &self.writer)
+            .finish()
+    }
 }
 
 /// The exit of a child: what [`ChildExited`] carries.

@@ -1,23 +1,24 @@
-//! Gathers small reads into slabs: reads of one pipe that follow each other become one chunk.
+//! Gathers small reads: those of one pipe that follow each other become one chunk.
 
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::{SLAB_LEN, Slab, SlabPool};
 
-/// Turns what was read into shared chunks. Small reads are copied behind each other into the
-/// current slab; a read that fills most of a slab is handed over as it is, without a copy.
+/// Turns what was read into shared chunks. Small reads are copied, those in a row behind each other,
+/// into memory of their chunk's own: who keeps a chunk keeps at most twice its bytes. A read that
+/// fills most of a slab is handed over as it is, without a copy.
 #[derive(Debug)]
 pub(crate) struct Gather<K> {
     pool: Arc<SlabPool>,
-    current: BytesMut,
+    current: Vec<u8>,
     run: Option<K>,
 }
 
 impl<K> Default for Gather<K> {
     fn default() -> Self {
-        Gather { pool: Arc::default(), current: BytesMut::new(), run: None }
+        Gather { pool: Arc::default(), current: Vec::new(), run: None }
     }
 }
 
@@ -51,12 +52,13 @@ impl<K: Copy + PartialEq> Gather<K> {
 
     /// Copies `bytes`, read from the pipe `key`.
     pub(crate) fn copy(&mut self, key: K, bytes: &[u8], emit: &mut impl FnMut(K, Bytes)) {
-        if self.run != Some(key) {
+        let together = self.current.len() + bytes.len();
+        if self.run != Some(key) || together > SLAB_LEN {
             self.flush(emit);
-        }
-        if self.current.capacity() - self.current.len() < bytes.len() {
-            self.flush(emit);
-            self.current = BytesMut::with_capacity(SLAB_LEN.max(bytes.len()));
+            self.current.reserve_exact(bytes.len());
+        } else if together > self.current.capacity() {
+            let doubled = (2 * self.current.capacity()).min(SLAB_LEN);
+            self.current.reserve_exact(together.max(doubled) - self.current.len());
         }
         self.current.extend_from_slice(bytes);
         self.run = Some(key);
@@ -65,7 +67,7 @@ impl<K: Copy + PartialEq> Gather<K> {
     /// Emits the chunk that is being gathered.
     pub(crate) fn flush(&mut self, emit: &mut impl FnMut(K, Bytes)) {
         if let Some(key) = self.run.take() {
-            emit(key, self.current.split().freeze());
+            emit(key, std::mem::take(&mut self.current).into());
         }
     }
 }

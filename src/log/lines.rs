@@ -1,8 +1,13 @@
 //! `Lines`: cuts one stream's chunks into whole lines.
 
+use std::fmt;
+
 use bytes::Bytes;
 
 use super::newlines::each_newline;
+
+/// The longest line by default.
+pub(super) const LONGEST: usize = 1024 * 1024;
 
 /// How a line ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +42,7 @@ pub struct Line {
 /// seen.extend(lines.finish().map(|line| line.bytes));
 /// assert_eq!(seen, ["one", "two", "three"]);
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Lines {
     partial: Vec<u8>,
     longest: usize,
@@ -47,7 +52,18 @@ pub struct Lines {
 impl Default for Lines {
     /// Lines of any length up to 1 MiB, with what stands before the `\n` as it is.
     fn default() -> Self {
-        Lines { partial: Vec::new(), longest: 1024 * 1024, trim_carriage_return: false }
+        Lines { partial: Vec::new(), longest: LONGEST, trim_carriage_return: false }
+    }
+}
+
+/// How long the line in hand is, never what it says.
+impl fmt::Debug for Lines {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Lines")
+            .field("partial", &self.partial.len())
+            .field("longest", &self.longest)
+            .field("trim_carriage_return", &self.trim_carriage_return)
+            .finish()
     }
 }
 

@@ -1,20 +1,24 @@
 //! `MergedLog`: the bounded log itself. Pure: no thread, no clock, and what went to files it only
 //! names. Its cursors are in `cursors`, and what it tells the spill thread in `spilling`.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::{collections::BTreeMap, fmt, ops::Range};
 
 use super::{
-    Concerned, Entry, LogShare, Overflow,
+    CollectorId, Concerned, Entry, LogShare, Overflow,
+    collecting::Collectors,
     cursors::{Cursor, CursorId},
-    pieces::{Body, Pieces},
+    pieces::{Body, Piece, Pieces},
+    shared::Afterwards,
     shares::Shares,
     spilling::Spilling,
     totals::{Milestones, Totals},
 };
-use crate::{ChildId, Seq};
+use crate::{ChildId, Seq, spill::Place};
+
+/// At most so many pieces are dropped at a time: what is left over goes at the next occasion.
+const DROPS: usize = 1024;
 
 /// The log: whole turns, the oldest in front.
-#[derive(Debug)]
 pub(crate) struct MergedLog {
     pub(super) bound: u64,
     pub(super) overflow: Overflow,
@@ -27,7 +31,14 @@ pub(crate) struct MergedLog {
     pub(super) next_cursor: u64,
     pub(super) shares: Shares,
     pub(super) spilling: Spilling,
+    pub(super) collectors: Collectors,
+    /// What is read for collectors: nothing from there on is dropped.
+    pub(super) pins: Vec<(CollectorId, Seq)>,
+    /// There is more to drop.
+    pub(super) untrimmed: bool,
     pub(super) finished: bool,
+    /// For when it is no longer locked.
+    pub(super) after: Afterwards,
 }
 
 impl MergedLog {
@@ -44,7 +55,11 @@ impl MergedLog {
             next_cursor: 0,
             shares: Shares::default(),
             spilling: Spilling::default(),
+            collectors: Collectors::default(),
+            pins: Vec::new(),
+            untrimmed: false,
             finished: false,
+            after: Afterwards::default(),
         }
     }
 
@@ -66,6 +81,7 @@ impl MergedLog {
         let holds = Totals::of(&entries);
         self.appended = self.appended + holds;
         let counted = self.shares.count(&entries);
+        self.collectors.feed(&entries);
         self.pieces.push(entries.into(), self.appended);
         for cursor in self.cursors.values_mut() {
             cursor.behind += holds.cost();
@@ -78,19 +94,6 @@ impl MergedLog {
         self.wake();
     }
 
-    /// Shows the entries of one child that are in memory, and `None` where some between them are not.
-    pub(crate) fn each_of(&self, child: ChildId, mut each: impl FnMut(Option<&Entry>)) {
-        for piece in self.pieces.all() {
-            match &piece.body {
-                Body::Here(turn) => {
-                    turn.iter().filter(|entry| entry.child == child).for_each(|it| each(Some(it)));
-                }
-                Body::Gone(of) if !of.includes(child) => {}
-                Body::Gone(_) | Body::Spilled(_) => each(None),
-            }
-        }
-    }
-
     /// Ends the log: readers that have read everything are told so.
     pub(crate) fn finish(&mut self) {
         self.finished = true;
@@ -100,9 +103,7 @@ impl MergedLog {
 
     fn wake(&mut self) {
         for cursor in self.cursors.values_mut() {
-            if let Some(waker) = cursor.waker.take() {
-                waker.wake();
-            }
+            self.after.wakers.extend(cursor.waker.take());
         }
     }
 
@@ -114,7 +115,12 @@ impl MergedLog {
 
     /// How many bytes may be read before the slowest lossless cursor is a whole log behind.
     pub(crate) fn room(&self) -> u64 {
-        self.bound.saturating_sub(self.behind())
+        let room = self.bound.saturating_sub(self.behind());
+        if self.pins.is_empty() {
+            return room;
+        }
+        // While a history is read nothing goes: a moment, for which the log may grow by a half.
+        room.min((self.bound + self.bound / 2).saturating_sub(self.pieces.cost()))
     }
 
     /// The first entry that a lossless cursor still needs.
@@ -127,25 +133,48 @@ impl MergedLog {
     /// keeps nothing that nobody needs.
     pub(super) fn trim(&mut self) {
         let needed = self.needed();
+        let pinned = self.pins.iter().map(|(_, from)| *from).min();
+        let kept = pinned.filter(|_| self.overflow != Overflow::DropOldest).unwrap_or(needed);
+        let mut drops = 0;
         while let Some((first, piece)) = self.pieces.front()
-            && piece.after <= needed
+            && piece.after <= needed.min(kept)
             && (self.pieces.cost() > self.bound || !matches!(piece.body, Body::Here(_)))
+            && drops < DROPS
         {
-            let cost = piece.cost();
+            let (after, cost) = (piece.after, piece.cost());
             self.milestones.pass(first, self.pieces.dropped());
-            for cursor in self.cursors.values_mut().filter(|cursor| cursor.next <= first) {
+            for cursor in self.cursors.values_mut().filter(|cursor| cursor.next < after) {
                 cursor.behind = cursor.behind.saturating_sub(cost);
             }
-            if let Some(Body::Spilled(place)) = self.pieces.pop_front().map(|piece| piece.body) {
-                self.spilling.retire(*place);
+            if let Some(piece) = self.pieces.pop_front() {
+                self.discard(piece);
             }
+            drops += 1;
         }
         // Behind what is kept in memory, too.
-        while let Some(first) = self.pieces.spilled_before(needed) {
+        while drops < DROPS
+            && let Some(first) = self.pieces.spilled_before(needed)
+        {
             self.lose(first, Concerned::Anyone);
+            drops += 1;
         }
+        self.untrimmed = drops == DROPS;
         self.spilling.moved_on(needed);
-        self.spilling.ring_if(self.spills());
+        self.spilling.ring_if(self.spills() || self.untrimmed);
+    }
+
+    /// What a piece held goes when the log is no longer locked: to the spill thread, if it is a place
+    /// in a file.
+    fn discard(&mut self, piece: Piece) {
+        match piece.body {
+            Body::Spilled(place) => self.retire(*place),
+            Body::Here(_) | Body::Gone(_) => self.after.pieces.push(piece),
+        }
+    }
+
+    /// Nothing needs this place any more.
+    pub(super) fn retire(&mut self, place: Place) {
+        self.after.places.extend(self.spilling.retire(place));
     }
 
     /// Gives a child a share of its own.
@@ -195,8 +224,11 @@ impl MergedLog {
             if done.is_some_and(|done| seq < done) {
                 continue;
             }
-            done = self.pieces.covering(seq).map(|(_, piece)| piece.after);
-            for first in self.pieces.isolate(seq, last, child) {
+            let Some((first, piece)) = self.pieces.covering(seq) else { continue };
+            let piece = first..piece.after;
+            done = Some(piece.end);
+            // A cursor in the middle of it has passed what now are pieces of their own.
+            for first in self.change(piece, |pieces| pieces.isolate(seq, last, child)) {
                 each(self, first);
             }
         }
@@ -205,8 +237,8 @@ impl MergedLog {
     /// A piece is gone: a gap stands in its place.
     pub(super) fn lose(&mut self, first: Seq, concerned: Concerned) {
         let around = self.pieces.around(first);
-        if let Some(place) = self.change(around, |pieces| pieces.lose(first, concerned)) {
-            self.spilling.retire(place);
+        if let Some(piece) = self.change(around, |pieces| pieces.lose(first, concerned)) {
+            self.discard(piece);
         }
     }
 
@@ -239,6 +271,17 @@ impl MergedLog {
     /// Whether some child waits for its share, or has waited for it.
     pub(crate) fn shares_wait(&self) -> bool {
         self.shares.wait()
+    }
+}
+
+/// How much there is, never what.
+impl fmt::Debug for MergedLog {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("MergedLog")
+            .field("bound", &self.bound)
+            .field("end", &self.end)
+            .field("cost", &self.pieces.cost())
+            .finish_non_exhaustive()
     }
 }
 

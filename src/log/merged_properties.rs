@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::{
     ChildId, Stream, Turn,
-    log::{Chunk, Fact, SpillWork, Start, totals::ENTRY_COST},
+    log::{Batch, Chunk, Fact, Limit, SpillWork, Start, totals::ENTRY_COST},
     spill::Store,
 };
 
@@ -24,7 +24,8 @@ enum Step {
         lossless: bool,
         place: Option<u64>,
     },
-    Read(usize),
+    /// A reader takes whole turns, or so much.
+    Read(usize, Option<u64>),
     Close(usize),
     /// The spill thread does so many things.
     Spill(usize),
@@ -35,7 +36,8 @@ fn step() -> impl Strategy<Value = Step> {
         4 => proptest::collection::vec((0_u64..3, 1_usize..600), 1..6).prop_map(Step::Turn),
         1 => (any::<bool>(), proptest::option::of(0_u64..1_100))
             .prop_map(|(lossless, place)| Step::Open { lossless, place }),
-        3 => (0_usize..4).prop_map(Step::Read),
+        3 => (0_usize..4, proptest::option::of(1_u64..1_500))
+            .prop_map(|(reader, part)| Step::Read(reader, part)),
         1 => (0_usize..4).prop_map(Step::Close),
         2 => (0_usize..4).prop_map(Step::Spill),
     ]
@@ -185,11 +187,23 @@ impl Model {
         self.before.get(seq as usize).copied().unwrap_or(self.written)
     }
 
-    fn read(&mut self, reader: usize) -> Result<(), TestCaseError> {
+    /// As a reader does: what is in a file it loads itself where no spill thread does.
+    fn read_on(log: &mut MergedLog, id: CursorId, limit: Limit) -> Option<Batch> {
+        loop {
+            if let Some(batch) = log.read(id, limit) {
+                return Some(batch);
+            }
+            let (first, place) = log.load_for(id)?;
+            log.spill_loaded(id, first, Some(place.load().unwrap()));
+        }
+    }
+
+    fn read(&mut self, reader: usize, part: Option<u64>) -> Result<(), TestCaseError> {
+        let limit = part.map_or(Limit::Turns, Limit::Entries);
         let Some(reader) = self.readers.get_mut(reader) else { return Ok(()) };
         let id = reader.id;
         let more = self.log.has_more(id);
-        let Some(batch) = self.log.read(id) else {
+        let Some(batch) = Self::read_on(&mut self.log, id, limit) else {
             let waits = self.log.cursors[&id].loading;
             let at_end = reader.next >= self.log.end().0;
             prop_assert!(waits || at_end, "nothing to read before the end");
@@ -243,6 +257,7 @@ proptest! {
         spills in any::<bool>(),
         shares in any::<bool>(),
         at_the_end in any::<bool>(),
+        last_parts in proptest::option::of(1_u64..1_500),
     ) {
         let overflow = if spills { Overflow::Spill } else { Overflow::Block };
         let mut model = Model::new(overflow, shares);
@@ -255,7 +270,7 @@ proptest! {
                     }
                 }
                 Step::Open { lossless, place } => model.open(lossless, place),
-                Step::Read(reader) => model.read(reader)?,
+                Step::Read(reader, part) => model.read(reader, part)?,
                 Step::Close(reader) if reader < model.readers.len() => {
                     let reader = model.readers.remove(reader);
                     model.log.close(reader.id);
@@ -275,7 +290,7 @@ proptest! {
         for reader in 0..model.readers.len() {
             let id = model.readers[reader].id;
             while !model.log.is_at_end(id) {
-                model.read(reader)?;
+                model.read(reader, last_parts)?;
                 model.spill();
             }
             let reader = &model.readers[reader];
@@ -299,7 +314,7 @@ proptest! {
             behind += len as u64 + ENTRY_COST;
             prop_assert_eq!(log.room(), BOUND.saturating_sub(behind));
         }
-        while log.read(reader).is_some() {}
+        while log.read(reader, Limit::Turns).is_some() {}
         prop_assert_eq!(log.room(), BOUND);
     }
 }

@@ -2,10 +2,12 @@
 
 mod batch;
 mod child_lines;
+mod collecting;
 mod cursors;
 mod entry;
 mod gap;
 mod gather;
+mod last_lines;
 mod lines;
 mod merged;
 mod newlines;
@@ -13,9 +15,11 @@ mod overflow;
 mod pieces;
 mod reader;
 mod registration;
+mod shared;
 mod shares;
 mod slab;
 mod spilling;
+mod stretches;
 mod totals;
 mod trace_lines;
 
@@ -30,10 +34,14 @@ pub use reader::LogReader;
 pub use registration::RegistrationOrder;
 
 pub(crate) use batch::TurnEntries;
-pub(crate) use cursors::CursorId;
+pub(crate) use collecting::{Collected, CollectorId};
+pub(crate) use cursors::{CursorId, Limit};
 pub(crate) use gap::Concerned;
 pub(crate) use gather::Gather;
+pub(crate) use last_lines::LastLines;
 pub(crate) use merged::MergedLog;
 pub(crate) use overflow::LogShare;
+pub(crate) use shared::{LockedLog, SharedLog};
 pub(crate) use slab::{SLAB_LEN, Slab, SlabPool};
 pub(crate) use spilling::{SpillWork, SpillWrite};
+pub(crate) use stretches::Stretch;

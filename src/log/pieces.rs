@@ -2,7 +2,7 @@
 //! dropped of them, and what went to files.
 
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     mem::discriminant,
     ops::Range,
 };
@@ -58,6 +58,8 @@ pub(super) struct Pieces {
     dropped: Totals,
     /// Those that are in files, by their first entries.
     spilled: BTreeSet<Seq>,
+    /// Those that are not in memory, and how much less they cost than their entries would there.
+    away: BTreeMap<Seq, u64>,
     cost: u64,
 }
 
@@ -93,13 +95,20 @@ impl Pieces {
         if matches!(piece.body, Body::Spilled(_)) {
             self.spilled.insert(piece.first);
         }
+        if !matches!(piece.body, Body::Here(_)) {
+            let saved = (piece.until - self.before(place)).cost() - piece.cost;
+            self.away.insert(piece.first, saved);
+        }
         self.pieces.insert(place, piece);
     }
 
     fn remove(&mut self, place: usize) -> Option<Piece> {
         let piece = self.pieces.remove(place)?;
         self.cost -= piece.cost;
-        self.spilled.remove(&piece.first);
+        if !matches!(piece.body, Body::Here(_)) {
+            self.spilled.remove(&piece.first);
+            self.away.remove(&piece.first);
+        }
         Some(piece)
     }
 
@@ -130,9 +139,29 @@ impl Pieces {
         (seq < piece.after).then_some((piece.first, piece))
     }
 
+    /// From the piece that holds this entry on.
+    pub(super) fn pieces_from(&self, seq: Seq) -> impl Iterator<Item = (Seq, &Piece)> {
+        let place = self.place(seq.next()).saturating_sub(1);
+        let pieces = self.pieces.range(place.min(self.pieces.len())..);
+        pieces.skip_while(move |piece| piece.after <= seq).map(|piece| (piece.first, piece))
+    }
+
     /// The pieces that begin here or later.
     pub(super) fn from(&self, seq: Seq) -> impl Iterator<Item = (Seq, &Piece)> {
         self.pieces.range(self.place(seq)..).map(|piece| (piece.first, piece))
+    }
+
+    /// The pieces that begin before this place, the newest first.
+    pub(super) fn until(&self, seq: Seq) -> impl Iterator<Item = (Seq, &Piece)> {
+        self.pieces.range(..self.place(seq)).rev().map(|piece| (piece.first, piece))
+    }
+
+    /// What the pieces from the one that begins at `next` on cost, without a look at each of those
+    /// that are in memory.
+    pub(super) fn cost_from(&self, next: Seq, all: Totals) -> u64 {
+        let place = self.place(next);
+        let away = self.away.range(next..).map(|(_, saved)| saved);
+        (all - self.before(place)).cost() - away.sum::<u64>()
     }
 
     /// From the piece before the one that begins at `first` to the one after it.
@@ -186,9 +215,8 @@ impl Pieces {
         its
     }
 
-    /// Forgets what a piece holds, and makes one gap of it and its neighbours. Gives the place where
-    /// it was, if that was in a file.
-    pub(super) fn lose(&mut self, first: Seq, mut concerned: Concerned) -> Option<Place> {
+    /// Makes one gap of a piece and its neighbours. Gives the piece.
+    pub(super) fn lose(&mut self, first: Seq, mut concerned: Concerned) -> Option<Piece> {
         let mut place = self.exactly(first)?;
         let lost = self.remove(place)?;
         let (mut start, mut after, mut until) = (first, lost.after, lost.until);
@@ -201,10 +229,7 @@ impl Pieces {
             (after, until, concerned) = (later.after, later.until, concerned.and(of));
         }
         self.insert(place, Some(Piece::gone(start, after, until, concerned)));
-        match lost.body {
-            Body::Spilled(place) => Some(*place),
-            Body::Here(_) | Body::Gone(_) => None,
-        }
+        Some(lost)
     }
 
     /// Takes a gap that can be joined with one of these: what is some children's stays theirs.
@@ -215,11 +240,6 @@ impl Pieces {
         }
         let of = Concerned::clone(of);
         Some((self.remove(place)?, of))
-    }
-
-    /// The pieces, oldest first.
-    pub(super) fn all(&self) -> impl Iterator<Item = &Piece> {
-        self.pieces.iter()
     }
 
     /// Makes one piece of those from `first` to `after`, whose entries are now in this place. Not

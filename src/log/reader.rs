@@ -1,33 +1,47 @@
 //! `LogReader`: a cursor of the user's own on the merged log, pulled instead of pushed.
 
 use std::{
-    pin::Pin,
+    fmt,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, Wake, Waker},
     thread::{self, Thread},
+    time::{Duration, Instant},
 };
 
 use futures_core::Stream;
 
-use super::{Batch, CursorId, Start};
+use super::{Batch, CursorId, Limit, Start};
 use crate::read_loop::LoopLink;
+
+/// A stream that is always ready pauses after this time, so that its thread comes round to its other
+/// tasks and its timers.
+const BUSY: Duration = Duration::from_millis(5);
 
 /// Reads the merged log from a place of its own. It loses nothing: when it is a whole log behind,
 /// reading pauses and the children block as on a full pipe, so read on, drop it, or make it
 /// [`lossy`](LogReader::lossy).
 ///
 /// It is an async stream of batches; [`next`](LogReader::next) and
-/// [`blocking`](LogReader::blocking) read it without one.
-#[derive(Debug)]
+/// [`blocking`](LogReader::blocking) read it without one. A reader that always has more to read leaves
+/// its thread's other tasks and timers their turns.
 pub struct LogReader {
     link: Arc<LoopLink>,
     cursor: CursorId,
+    /// Since when the stream has been ready without a pause.
+    ready_since: Option<Instant>,
+}
+
+impl fmt::Debug for LogReader {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("LogReader").field("cursor", &self.cursor).finish_non_exhaustive()
+    }
 }
 
 impl LogReader {
     pub(crate) fn open(link: Arc<LoopLink>, start: Start) -> Self {
         let cursor = link.log().open(start, true);
-        LogReader { link, cursor }
+        LogReader { link, cursor, ready_since: None }
     }
 
     /// Never holds reading back from now on: what the log drops meanwhile is told as a gap.
@@ -41,11 +55,27 @@ impl LogReader {
     /// Waits for entries after the last batch. `None` once the policy has stopped and everything
     /// has been read. Cancel-safe: a dropped call takes nothing.
     pub async fn next(&mut self) -> Option<Batch> {
-        std::future::poll_fn(|context| self.poll(context)).await
+        std::future::poll_fn(|context| self.poll_fairly(context)).await
     }
 
-    fn poll(&self, context: &mut Context<'_>) -> Poll<Option<Batch>> {
-        let read = self.link.log().read_or_wait(self.cursor, context.waker());
+    fn poll_fairly(&mut self, context: &mut Context<'_>) -> Poll<Option<Batch>> {
+        if self.ready_since.is_some_and(|since| since.elapsed() >= BUSY) {
+            self.ready_since = None;
+            // tokio wakes it only after it has polled its timers; outside of tokio it is at once.
+            if pin!(tokio::task::yield_now()).poll(context).is_pending() {
+                return Poll::Pending;
+            }
+        }
+        let polled = self.poll(context.waker());
+        match &polled {
+            Poll::Ready(_) => self.ready_since = self.ready_since.or_else(|| Some(Instant::now())),
+            Poll::Pending => self.ready_since = None,
+        }
+        polled
+    }
+
+    fn poll(&self, waker: &Waker) -> Poll<Option<Batch>> {
+        let read = self.link.shared_log().read_or_wait(self.cursor, waker);
         match read {
             Some(batch) => {
                 self.link.room_changed();
@@ -58,7 +88,7 @@ impl LogReader {
 
     /// The entries that are there now, or `None`.
     pub fn try_next(&mut self) -> Option<Batch> {
-        let batch = self.link.log().read(self.cursor);
+        let batch = self.link.shared_log().read(self.cursor, Limit::Turns);
         self.link.room_changed();
         batch.iter().for_each(Batch::trace_gap);
         batch
@@ -71,7 +101,7 @@ impl LogReader {
             // The iterator may have gone to another thread since the last call.
             let waker = Waker::from(Arc::new(Unpark(thread::current())));
             loop {
-                match self.poll(&mut Context::from_waker(&waker)) {
+                match self.poll(&waker) {
                     Poll::Ready(batch) => return batch,
                     Poll::Pending => thread::park(),
                 }
@@ -83,8 +113,8 @@ impl LogReader {
 impl Stream for LogReader {
     type Item = Batch;
 
-    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Batch>> {
-        self.poll(context)
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Batch>> {
+        self.poll_fairly(context)
     }
 }
 

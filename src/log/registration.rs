@@ -1,6 +1,9 @@
 //! `RegistrationOrder`: each child's output whole, in the order of the spawns.
 
-use std::collections::{HashMap, VecDeque};
+use std::{
+    collections::{HashMap, VecDeque},
+    fmt,
+};
 
 use super::{Entry, Fact};
 use crate::ChildId;
@@ -29,17 +32,28 @@ use crate::ChildId;
 /// }
 /// # }
 /// ```
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct RegistrationOrder {
     /// The children that have not had their turn, the first one live.
     waiting: VecDeque<ChildId>,
     held: HashMap<ChildId, Held>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Held {
     entries: Vec<Entry>,
     exited: bool,
+}
+
+/// How much it holds, never what.
+impl fmt::Debug for RegistrationOrder {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let held: usize = self.held.values().map(|held| held.entries.len()).sum();
+        out.debug_struct("RegistrationOrder")
+            .field("waiting", &self.waiting)
+            .field("held", &held)
+            .finish()
+    }
 }
 
 impl RegistrationOrder {

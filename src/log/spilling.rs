@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use crossbeam_channel::Sender;
 
 use super::{Concerned, CursorId, MergedLog, Overflow, TurnEntries, cursors::Cursor, pieces::Body};
-use crate::{ChildId, Seq, spill::Place, supervise::trace};
+use crate::{ChildId, Seq, spill::Place};
 
 /// So much goes to a file at a time.
 const WRITE_COST: u64 = 1024 * 1024;
@@ -53,8 +53,6 @@ pub(super) struct Spilling {
     chunks: VecDeque<(ChildId, Seq, u64)>,
     loads: VecDeque<(CursorId, Seq, Place)>,
     forgotten: Vec<Place>,
-    /// A piece that who read it could not load.
-    pub(super) unreadable: Option<Seq>,
 }
 
 impl Spilling {
@@ -73,10 +71,13 @@ impl Spilling {
         self.first_here.take_if(|here| *here > place);
     }
 
-    pub(super) fn retire(&mut self, place: Place) {
-        if self.bell.is_some() {
-            self.forgotten.push(place);
+    /// Queues the place for the spill thread; gives it back where there is none.
+    pub(super) fn retire(&mut self, place: Place) -> Option<Place> {
+        if self.bell.is_none() {
+            return Some(place);
         }
+        self.forgotten.push(place);
+        None
     }
 
     /// Rings where there is something to do.
@@ -89,7 +90,8 @@ impl Spilling {
         }
     }
 
-    /// Whether the piece is loaded for the cursor; asks for it where it is not.
+    /// Whether the piece is loaded for the cursor; asks for it where it is not. Where there is no
+    /// thread any more, the cursor's reader has to load it: it is true then, too.
     pub(super) fn fetch(
         &mut self,
         id: CursorId,
@@ -101,13 +103,7 @@ impl Spilling {
             return true;
         }
         if self.ended {
-            match place.load() {
-                Ok(turns) => cursor.loaded = Some(turns),
-                Err(error) => {
-                    trace::error!(%error, "what went to a file cannot be read: it is a gap");
-                    self.unreadable = Some(first);
-                }
-            }
+            cursor.to_load = Some((first, place.clone()));
             return true;
         }
         if !cursor.loading {
@@ -146,6 +142,10 @@ impl MergedLog {
 
     /// For the spill thread: what to do next.
     pub(crate) fn spill_work(&mut self) -> Option<SpillWork> {
+        if self.untrimmed {
+            self.trim();
+            return Some(SpillWork::Nothing);
+        }
         if !self.spilling.forgotten.is_empty() {
             self.spilling.full_at = None;
             return Some(SpillWork::Forget(std::mem::take(&mut self.spilling.forgotten)));
@@ -205,7 +205,7 @@ impl MergedLog {
         let own = place.clone();
         let around = self.pieces.around(first).start..after;
         if !self.change(around, |pieces| pieces.spilled(first, after, own)) {
-            self.spilling.retire(place);
+            self.retire(place);
         }
         self.no_longer_spilling(write.share);
         self.trim();
@@ -252,9 +252,7 @@ impl MergedLog {
         let Some(cursor) = self.cursors.get_mut(&id) else { return };
         cursor.loading = false;
         cursor.loaded = turns;
-        if let Some(waker) = cursor.waker.take() {
-            waker.wake();
-        }
+        self.after.wakers.extend(cursor.waker.take());
     }
 
     /// The spill thread has panicked: what it was to read is asked for once more.
@@ -262,9 +260,7 @@ impl MergedLog {
         self.spilling.loads.clear();
         for cursor in self.cursors.values_mut() {
             cursor.loading = false;
-            if let Some(waker) = cursor.waker.take() {
-                waker.wake();
-            }
+            self.after.wakers.extend(cursor.waker.take());
         }
     }
 
@@ -273,7 +269,7 @@ impl MergedLog {
         self.spill_failed();
         self.spilling.ended = true;
         self.spilling.bell = None;
-        self.spilling.forgotten.clear();
+        self.after.places.append(&mut self.spilling.forgotten);
         self.spill_again();
     }
 }

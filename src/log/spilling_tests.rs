@@ -1,11 +1,9 @@
 //! The log beside its files, step by step: what is written, read back, kept and told.
 
-use std::task::Waker;
-
 use super::*;
 use crate::{
     Chunk, Entry, Fact, Stream, Turn,
-    log::{ChildLines, LogShare, Start, totals::Totals},
+    log::{LastLines, Limit, LogShare, Start, Stretch, totals::Totals},
     spill::Store,
 };
 use crossbeam_channel::Receiver;
@@ -64,7 +62,7 @@ impl Spilled {
     fn read_all(&mut self, reader: CursorId) -> u64 {
         let mut bytes = 0;
         while !self.log.is_at_end(reader) {
-            if let Some(batch) = self.log.read(reader) {
+            if let Some(batch) = self.log.read(reader, Limit::Turns) {
                 assert_eq!(batch.gap(), None);
                 bytes += batch.turns.iter().map(|turn| Totals::of(turn).bytes).sum::<u64>();
             }
@@ -89,7 +87,7 @@ fn a_gap_that_is_not_a_readers_does_not_stop_it() {
     (0..39).for_each(|_| it.push([(0, vec![0; 65536])]));
     it.push([(1, vec![7])]);
     it.log.finish();
-    assert!(matches!(it.log.read_or_wait(reader, Waker::noop()), Some(Some(_))));
+    assert!(matches!(it.log.read_or_wait(reader, &mut None), Some(Some(_))));
 }
 
 #[test]
@@ -99,7 +97,7 @@ fn a_share_that_is_read_before_it_is_written_is_told_of() {
     let reader = it.log.open(Start::Beginning, true);
     (0..8).for_each(|_| it.push([(0, vec![0; 900])]));
     assert_eq!(it.log.share_changes(), [(ChildId(0), true)]);
-    while it.log.read(reader).is_some() {}
+    while it.log.read(reader, Limit::Turns).is_some() {}
     assert!(it.log.share_changes().is_empty());
     assert!(it.log.spill_work().is_some(), "the loop would not look again");
     assert_eq!(it.log.share_changes(), [(ChildId(0), false)]);
@@ -124,7 +122,7 @@ fn files_keep_nothing_that_everyone_has_read() {
     let mut it = Spilled::new(8 * MIB, Overflow::Spill, 64 * MIB);
     let reader = it.log.open(Start::Beginning, true);
     it.push([(1, vec![0; 10])]);
-    assert!(it.log.read(reader).is_some());
+    assert!(it.log.read(reader, Limit::Turns).is_some());
     for _ in 0..800 {
         it.push([(0, vec![0; 65536])]);
         it.spill();
@@ -156,15 +154,23 @@ fn nothing_is_joined_over_what_is_in_files() {
     let mut it = Spilled::new(MIB / 4, Overflow::Spill, 64 * MIB);
     let reader = it.log.open(Start::Beginning, true);
     it.push([(0, b"password: ".to_vec())]);
-    assert!(it.log.read(reader).is_some());
+    assert!(it.log.read(reader, Limit::Turns).is_some());
     (0..3).for_each(|_| it.push([(0, vec![b'\n'; 65536])]));
     it.spill();
     it.push([(0, b"accepted\n".to_vec())]);
-    let (mut lines, mut seen) = (ChildLines::default(), Vec::new());
-    it.log.each_of(ChildId(0), |entry| match entry {
-        Some(entry) => lines.push(&entry.fact, |line| seen.push(line.line.bytes)),
-        None => lines.finish(|line| seen.push(line.line.bytes)),
-    });
+    let mut lines = LastLines::new(ChildId(0), usize::MAX);
+    let mut before = Some(it.log.end());
+    while let Some(place) = before {
+        let (stretches, at) = it.log.stretches_before(ChildId(0), place);
+        before = at;
+        for stretch in stretches {
+            match stretch {
+                Stretch::Turn(turn) => assert!(turn.iter().rev().all(|entry| lines.take(entry))),
+                Stretch::Hole(at) => lines.cut(at),
+            }
+        }
+    }
+    let seen: Vec<_> = lines.finish().into_iter().map(|line| line.line.bytes).collect();
     assert_eq!(seen.first().unwrap(), "password: ");
     assert!(!seen.iter().any(|line| line == "password: accepted"));
 }

@@ -5,8 +5,10 @@ use std::ops::{Add, Sub};
 use super::{Entry, Fact};
 use crate::Seq;
 
-/// What an entry costs beside its bytes, so that a flood of tiny chunks is bounded too.
-pub(super) const ENTRY_COST: u64 = 96;
+/// What an entry costs beside its bytes, so that a flood of tiny chunks is bounded too. At worst, as
+/// the only one of its turn, it takes twice this: itself (80 bytes), its turn (32), its piece (80, and
+/// as much that the deque has to spare), and what the allocator and a shared chunk take (64).
+pub(super) const ENTRY_COST: u64 = 176;
 
 /// Running totals over a stretch of the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -43,8 +43,6 @@ impl LogReader {
         let mut children = HashMap::new();
         while let Some(batch) = self.next().await {
             trace_batch(&mut children, &batch);
-            // While there is always more to tell, the thread's other tasks get their turns.
-            tokio::task::yield_now().await;
         }
         finish_all(&mut children, |_| true);
     }

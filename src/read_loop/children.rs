@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use smallvec::SmallVec;
-use tokio::sync::oneshot;
 
 use super::{Extras, child_state::ChildState, deliver::Audience};
 use crate::{
     Seq, Stream,
-    child::{ChildCell, CollectedOutput, Collector},
+    child::ChildCell,
     log::ChildExited,
     pipes::{PipeDriver, PipeKind, PipeToken},
     supervise::trace::ChildSpan,
@@ -47,8 +46,6 @@ pub(super) struct ChildEntry {
 pub(super) struct Awaited {
     /// Who hears of its exit.
     pub(super) exits: Audience<ChildExited>,
-    /// Who waits for its whole output.
-    pub(super) collectors: Vec<(Collector, oneshot::Sender<CollectedOutput>)>,
 }
 
 /// An output pipe that is open.

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     ChildId, Part, PolicyStopped, SubscriptionId, TerminalError,
-    child::{ChildCell, CollectedOutput},
+    child::ChildCell,
     log::{ChildExited, LogShare, Stream},
     pipes::PipeEnd,
     spill::SpillError,
@@ -40,8 +40,6 @@ pub(crate) enum LoopCommand {
     Credit,
     /// A reader moved on: look at the room again.
     Room,
-    /// Send this child's whole output at its exit.
-    Collect(Arc<ChildCell>, oneshot::Sender<CollectedOutput>),
     /// Nothing more goes to files: tell the lifecycle subscribers.
     SpillFailed(Arc<SpillError>),
     /// An actor was restarted: tell the lifecycle subscribers.
@@ -65,8 +63,7 @@ impl LoopCommand {
                 contain("the waker of a subscriber", || to.do_send(stopped));
             }
             // A reply is dropped with its command, which tells the one who waits.
-            LoopCommand::Collect(..)
-            | LoopCommand::Subscribe(..)
+            LoopCommand::Subscribe(..)
             | LoopCommand::Unsubscribe(_)
             | LoopCommand::Nudge(_)
             | LoopCommand::Input(_)

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     ChildId, PolicyStopped, Seq, Stream, Turn,
-    child::{ChildCell, CollectedOutput, Collector},
+    child::ChildCell,
     log::{Chunk, Entry, Fact, Gather, SLAB_LEN},
     pipes::{Found, Held, Observed, PipeDriver, PipeEnd, PipeKey, PipeKind},
     supervise::{
@@ -32,7 +32,6 @@ use crate::{
 };
 use bytes::Bytes;
 use rustc_hash::FxHashMap;
-use tokio::sync::oneshot;
 
 /// The place of the next entry: after the staged ones, which follow the log's.
 pub(super) fn next_seq(staged: &[Entry], link: &LoopLink) -> Seq {
@@ -230,7 +229,6 @@ impl Core {
             }
             // The turn looks at the room and at every subscriber's credit anyway.
             LoopCommand::Credit | LoopCommand::Room => {}
-            LoopCommand::Collect(cell, reply) => self.collect(&cell, reply),
             LoopCommand::SpillFailed(error) => self.publisher.spill_failed(error),
             LoopCommand::Restarted(part, message) => self.publisher.restarted(part, message),
             LoopCommand::Finish(reason) => return Some(reason),
@@ -328,29 +326,7 @@ impl Core {
         if !after_exit {
             entry.output_bytes += chunk.bytes.len() as u64;
         }
-        for (collector, _) in entry.awaited.iter_mut().flat_map(|awaited| &mut awaited.collectors) {
-            collector.push(&chunk);
-        }
         self.staged.push(Entry { seq, turn: self.turn, child, fact: Fact::Chunk(chunk) });
-    }
-
-    /// Starts to collect a child's output, with what the log has of it.
-    fn collect(&mut self, cell: &Arc<ChildCell>, reply: oneshot::Sender<CollectedOutput>) {
-        let mut collector = Collector::default();
-        self.link.log().each_of(cell.id, |entry| match entry {
-            Some(entry) => collector.take(entry),
-            // What is before a hole is only counted, too.
-            None => collector = Collector::default(),
-        });
-        match cell.exit() {
-            Some(Ok(exit)) => drop(reply.send(collector.finish(exit))),
-            Some(Err(_)) => {}
-            None => {
-                if let Some(entry) = self.children.get_mut(&cell.id) {
-                    entry.awaited().collectors.push((collector, reply));
-                }
-            }
-        }
     }
 
     /// Ends everything: what is in hand and what the pipes still hold goes into the log, then they

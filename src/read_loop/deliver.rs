@@ -7,7 +7,7 @@ use actix::{Message, Recipient};
 use super::LoopLink;
 use crate::{
     ChildId, SubscriptionId,
-    log::CursorId,
+    log::{CursorId, Limit},
     subscribe::{Credits, OutputBatch},
     supervise::contain,
 };
@@ -93,7 +93,7 @@ impl OutputSubscriber {
             if !link.log().has_more(self.cursor) || !self.credits.take() {
                 return true;
             }
-            self.hand_over(link);
+            self.hand_over(link, self.credits.limit());
         }
     }
 
@@ -101,12 +101,13 @@ impl OutputSubscriber {
     /// most what the log holds, and what of it went to files.
     pub(super) fn deliver_rest(&self, link: &LoopLink) {
         while self.recipient.connected() && !link.log().is_at_end(self.cursor) {
-            self.hand_over(link);
+            self.hand_over(link, u64::MAX);
         }
     }
 
-    fn hand_over(&self, link: &LoopLink) {
-        let batch = link.log().read(self.cursor).unwrap_or_default();
+    fn hand_over(&self, link: &LoopLink, limit: u64) {
+        let limit = Limit::Entries(limit);
+        let batch = link.shared_log().read(self.cursor, limit).unwrap_or_default();
         batch.trace_gap();
         let batch = OutputBatch::new(batch, self.child, &self.credits);
         if batch.is_empty() {

@@ -1,15 +1,21 @@
 //! `LoopLink`: what the read loop shares with other threads: its command queue, its waker, the log.
 
-use std::sync::{
-    Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicBool, Ordering::SeqCst},
+use std::{
+    fmt,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
 };
+
+use actix::ArbiterHandle;
 
 use super::LoopCommand;
 use crate::{
     PolicyStopped,
-    log::{MergedLog, Overflow},
+    log::{LockedLog, Overflow, SharedLog},
     pipes::LoopWaker,
+    subscribe::host_arbiter,
 };
 
 #[derive(Debug, Default)]
@@ -20,14 +26,15 @@ struct Queue {
 }
 
 /// Everything by which the read loop is reached. It outlives every panic of the loop.
-#[derive(Debug)]
 pub(crate) struct LoopLink {
     queue: Mutex<Queue>,
     sleeping: AtomicBool,
     waits_for_room: AtomicBool,
     needs_nudge: AtomicBool,
     waker: Mutex<Option<LoopWaker>>,
-    log: Mutex<MergedLog>,
+    log: SharedLog,
+    /// The policy's own arbiter.
+    host: Option<ArbiterHandle>,
 }
 
 impl LoopLink {
@@ -38,13 +45,24 @@ impl LoopLink {
             waits_for_room: AtomicBool::new(false),
             needs_nudge: AtomicBool::new(false),
             waker: Mutex::default(),
-            log: Mutex::new(MergedLog::new(bound, overflow)),
+            log: SharedLog::new(bound, overflow),
+            host: host_arbiter(),
         }
     }
 
     /// The merged log. Held for as short as it takes to append or to share some turns.
-    pub(crate) fn log(&self) -> MutexGuard<'_, MergedLog> {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn log(&self) -> LockedLog<'_> {
+        self.log.lock()
+    }
+
+    /// The merged log for who reads it without holding it.
+    pub(crate) fn shared_log(&self) -> &SharedLog {
+        &self.log
+    }
+
+    /// The policy's own arbiter, where it was made on that.
+    pub(crate) fn host(&self) -> Option<&ArbiterHandle> {
+        self.host.as_ref()
     }
 
     /// Queues a command and wakes the loop if it sleeps.
@@ -141,5 +159,12 @@ impl LoopLink {
     pub(super) fn wait_for_room(&self, wait: bool) -> bool {
         self.waits_for_room.store(wait, SeqCst);
         wait
+    }
+}
+
+/// Every handle has one: it tells nothing of what children write or are given.
+impl fmt::Debug for LoopLink {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("LoopLink").finish_non_exhaustive()
     }
 }

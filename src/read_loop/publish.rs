@@ -92,14 +92,10 @@ impl Publisher {
             Notice::Exited { exit, cell, awaited, slot: _slot } => {
                 // First the sticky status: whoever hears of the exit may ask for it.
                 cell.settle(Ok(exit.clone()));
-                let Awaited { mut exits, collectors } = awaited.map(|it| *it).unwrap_or_default();
+                let Awaited { mut exits } = awaited.map(|it| *it).unwrap_or_default();
                 exits.tell(None, &exit);
                 self.exits.tell(None, &exit);
                 self.lifecycle.tell(Some(exit.child), &Lifecycle::Exited(exit.clone()));
-                for (collector, reply) in collectors {
-                    // The one who asked may have gone away.
-                    let _ = reply.send(collector.finish(exit.clone()));
-                }
             }
         }
     }

@@ -1,6 +1,9 @@
 //! `Replay`: a recording as the batches that a reader of the log was handed; and the recording.
 
-use std::io::{self, Read, Write};
+use std::{
+    fmt,
+    io::{self, Read, Write},
+};
 
 use bytes::Bytes;
 use smallvec::smallvec;
@@ -76,10 +79,16 @@ pub enum ReplayError {
 /// }
 /// # Ok::<_, Box<dyn std::error::Error>>(()) }).unwrap();
 /// ```
-#[derive(Debug)]
 pub struct Replay<R> {
     input: R,
     ended: bool,
+}
+
+/// Nothing of the recording.
+impl<R> fmt::Debug for Replay<R> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Replay").field("ended", &self.ended).finish_non_exhaustive()
+    }
 }
 
 impl<R: Read> Replay<R> {

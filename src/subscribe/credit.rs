@@ -1,55 +1,181 @@
-//! Output batches and their credit: a batch is handed over, its drop returns the credit.
+//! The credit of output subscribers: a batch is handed over with one, and returns it.
 
-use std::sync::{
-    Arc, Weak,
-    atomic::{AtomicBool, AtomicU32, Ordering::SeqCst},
+use std::{
+    fmt,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst},
+    },
+    time::Duration,
 };
 
-use crate::{
-    ChildId, Entry, Gap,
-    log::Batch,
-    read_loop::{LoopCommand, LoopLink},
-};
+use actix::{Arbiter, ArbiterHandle};
+
+use super::pace::Pace;
+use crate::read_loop::{LoopCommand, LoopLink};
 
 /// Batches that a subscriber may hold at once: one to work on, and more on their way.
 const CREDITS: u32 = 4;
 
+/// A batch is so large that a handler takes about this long: between the two.
+const QUICK: Duration = Duration::from_millis(1);
+const SLOW: Duration = Duration::from_millis(4);
+
+/// Bytes of a batch: at least, at first, at most.
+const LEAST: u64 = 16 * 1024;
+const FIRST: u64 = 64 * 1024;
+const MOST: u64 = 1024 * 1024;
+
+/// Credit is withheld for so long at most: a thread that blocks itself never comes round.
+const WITHHELD: Duration = Duration::from_millis(50);
+
 /// The credit of one subscriber.
-#[derive(Debug)]
 pub(crate) struct Credits {
     available: AtomicU32,
+    /// Comes back when the arbiter has come round.
+    withheld: AtomicU32,
+    /// How often that has come back.
+    releases: AtomicU64,
+    /// Handed over, and not yet looked at.
+    unseen: AtomicU32,
+    /// How many batches have been looked at.
+    seen: AtomicU64,
+    /// The handler took long over the last batch.
+    slow: AtomicBool,
+    /// How large the next batch may be.
+    limit: AtomicU64,
     /// The loop had something to deliver and found no credit.
     hungry: AtomicBool,
     link: Weak<LoopLink>,
+    /// The policy's own arbiter, which is never blocked.
+    host: Option<ArbiterHandle>,
+}
+
+impl fmt::Debug for Credits {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Credits")
+            .field("available", &self.available)
+            .field("withheld", &self.withheld)
+            .field("limit", &self.limit)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Credits {
     pub(crate) fn new(link: &Arc<LoopLink>) -> Arc<Self> {
         Arc::new(Credits {
             available: AtomicU32::new(CREDITS),
+            withheld: AtomicU32::new(0),
+            releases: AtomicU64::new(0),
+            unseen: AtomicU32::new(0),
+            seen: AtomicU64::new(0),
+            slow: AtomicBool::new(false),
+            limit: AtomicU64::new(FIRST),
             hungry: AtomicBool::new(false),
             link: Arc::downgrade(link),
+            host: link.host().cloned(),
         })
     }
 
     /// For the loop: takes one credit. Where there is none, the next one returned wakes the loop.
     pub(crate) fn take(&self) -> bool {
-        let less = |available: u32| available.checked_sub(1);
-        if self.available.fetch_update(SeqCst, SeqCst, less).is_ok() {
+        if self.try_take() {
             return true;
         }
         self.hungry.store(true, SeqCst);
         // One may have come back before `hungry` could be seen.
+        self.try_take()
+    }
+
+    fn try_take(&self) -> bool {
+        // A slow handler has one more at most in its mailbox, and none while the arbiter is to come
+        // round: all that is there is worked on before anything else.
+        if self.slow.load(SeqCst)
+            && (self.unseen.load(SeqCst) > 0 || self.withheld.load(SeqCst) > 0)
+        {
+            return false;
+        }
+        let less = |available: u32| available.checked_sub(1);
         self.available.fetch_update(SeqCst, SeqCst, less).is_ok()
     }
 
-    fn give(&self) {
+    /// For the loop: how large the next batch may be.
+    pub(crate) fn limit(&self) -> u64 {
+        self.limit.load(SeqCst)
+    }
+
+    pub(super) fn handed_over(&self) {
+        self.unseen.fetch_add(1, SeqCst);
+    }
+
+    /// A batch is looked at; gives its number.
+    pub(super) fn looked_at(&self) -> u64 {
+        self.unseen.fetch_sub(1, SeqCst);
+        if self.slow.load(SeqCst) {
+            self.wake();
+        }
+        self.seen.fetch_add(1, SeqCst) + 1
+    }
+
+    /// The batch with this number was worked on for so long. One that was kept while others were
+    /// looked at tells nothing.
+    pub(super) fn took(&self, number: u64, time: Duration) {
+        if self.seen.load(SeqCst) != number {
+            return;
+        }
+        self.slow.store(time >= SLOW / 2, SeqCst);
+        let limit = self.limit.load(SeqCst);
+        let next = match time {
+            time if time > SLOW => (limit / 2).max(LEAST),
+            time if time < QUICK => (limit * 2).min(MOST),
+            _ => limit,
+        };
+        self.limit.store(next, SeqCst);
+    }
+
+    /// For the loop: gives it back without waking itself.
+    pub(super) fn give(&self) {
         self.available.fetch_add(1, SeqCst);
     }
 
-    /// Returns a credit from wherever the batch was dropped.
-    fn give_and_wake(&self) {
-        self.give();
+    /// Returns a credit from wherever the batch was dropped: at once, or when the arbiter that it was
+    /// handled on has come round.
+    pub(super) fn give_back(self: &Arc<Self>, pace: Option<&Pace>) {
+        match pace.filter(|pace| !pace.is_kept()) {
+            None => {
+                self.give();
+                self.wake();
+            }
+            Some(pace) => self.withhold(pace),
+        }
+    }
+
+    fn withhold(self: &Arc<Self>, pace: &Pace) {
+        if self.withheld.fetch_add(1, SeqCst) == 0 {
+            pace.after_round(Withheld(Arc::clone(self)));
+        }
+        let releases = self.releases.load(SeqCst);
+        if self.available.load(SeqCst) == 0
+            && let Some(host) = &self.host
+        {
+            let credits = Arc::clone(self);
+            host.spawn(async move {
+                tokio::time::sleep(WITHHELD).await;
+                if credits.releases.load(SeqCst) == releases {
+                    credits.release();
+                }
+            });
+        }
+    }
+
+    fn release(&self) {
+        self.releases.fetch_add(1, SeqCst);
+        let withheld = self.withheld.swap(0, SeqCst);
+        self.available.fetch_add(withheld, SeqCst);
+        self.wake();
+    }
+
+    fn wake(&self) {
         if self.hungry.swap(false, SeqCst)
             && let Some(link) = self.link.upgrade()
         {
@@ -58,57 +184,16 @@ impl Credits {
     }
 }
 
-/// Entries of the merged log, sent to a subscriber of output. Holding it holds one of the
-/// subscriber's credits; dropping it asks for more.
-#[derive(Debug, actix::Message)]
-#[rtype(result = "()")]
-pub struct OutputBatch {
-    batch: Batch,
-    child: Option<ChildId>,
-    credits: Option<Arc<Credits>>,
-}
+/// Returns what is withheld, even if nothing ever polls what holds it.
+struct Withheld(Arc<Credits>);
 
-impl OutputBatch {
-    pub(crate) fn new(batch: Batch, child: Option<ChildId>, credits: &Arc<Credits>) -> Self {
-        OutputBatch { batch, child, credits: Some(Arc::clone(credits)) }
-    }
-
-    /// What the log dropped right before the first entry, if it dropped anything. For a subscriber
-    /// to one child, only what may be that child's.
-    #[must_use]
-    pub fn gap(&self) -> Option<Gap> {
-        self.batch.gap().filter(|gap| self.child.is_none_or(|child| gap.concerns(child)))
-    }
-
-    /// The entries, in their order: chunks and lifecycle facts.
-    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
-        let child = self.child;
-        self.batch.entries().filter(move |entry| child.is_none_or(|child| child == entry.child))
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.gap().is_none() && self.entries().next().is_none()
-    }
-
-    /// For the loop: takes the batch back unseen, without waking itself.
-    pub(crate) fn discard(mut self) {
-        if let Some(credits) = self.credits.take() {
-            credits.give();
-        }
-    }
-}
-
-/// A batch that takes no credit, as from a [`Replay`](crate::Replay).
-impl From<Batch> for OutputBatch {
-    fn from(batch: Batch) -> Self {
-        OutputBatch { batch, child: None, credits: None }
-    }
-}
-
-impl Drop for OutputBatch {
+impl Drop for Withheld {
     fn drop(&mut self) {
-        if let Some(credits) = self.credits.take() {
-            credits.give_and_wake();
-        }
+        self.0.release();
     }
+}
+
+/// For `LoopLink::new`, on the policy's thread.
+pub(crate) fn host_arbiter() -> Option<ArbiterHandle> {
+    Arbiter::try_current()
 }

@@ -3,9 +3,11 @@
 mod credit;
 mod lifecycle;
 mod messages;
+mod output_batch;
+mod pace;
 
-pub(crate) use credit::Credits;
-pub use credit::OutputBatch;
+pub(crate) use credit::{Credits, host_arbiter};
 pub use lifecycle::Lifecycle;
 pub(crate) use messages::Interest;
 pub use messages::{Subscribe, Unsubscribe};
+pub use output_batch::OutputBatch;

@@ -4,8 +4,10 @@
 mod contain;
 mod faults;
 mod intensity;
+mod sticky;
 mod supervised;
 pub(crate) mod trace;
+mod wakers;
 
 pub(crate) use contain::{contain, contain_silently, dispose, message_of};
 #[cfg(feature = "fault-injection")]
@@ -16,5 +18,7 @@ pub use faults::{Fault, inject};
 pub use intensity::Intensity;
 pub(crate) use intensity::Restarts;
 use intensity::Verdict;
+pub(crate) use sticky::Sticky;
 pub use supervised::Part;
 pub(crate) use supervised::{Supervisor, judge};
+pub(crate) use wakers::{WaitList, Wakers, drop_contained};

@@ -1,0 +1,62 @@
+//! Looking at the log in steps, from either end: each step takes a few turns under the lock, and what
+//! is made of them is made outside.
+
+use smallvec::SmallVec;
+
+use super::{MergedLog, TurnEntries, pieces::Body};
+use crate::{ChildId, Seq};
+
+/// So many pieces are looked at in a step.
+const STEP: usize = 128;
+
+/// A part of the log as one child's reader sees it.
+#[derive(Clone, Debug)]
+pub(crate) enum Stretch {
+    /// Entries in memory, of every child.
+    Turn(TurnEntries),
+    /// Entries that are not, from this one on, and some of which may be the child's.
+    Hole(Seq),
+}
+
+/// Some of them, in the order in which they were asked for.
+pub(crate) type Stretches = SmallVec<[Stretch; 16]>;
+
+impl MergedLog {
+    /// The next stretches from `next` on, which is moved past them; none at `end`.
+    pub(crate) fn stretches_from(&self, child: ChildId, next: &mut Seq, end: Seq) -> Stretches {
+        let mut stretches = Stretches::new();
+        *next = (*next).max(self.start());
+        let first = self.pieces.covering(*next).map_or(*next, |(first, _)| first);
+        for (first, piece) in self.pieces.from(first).take(STEP) {
+            if *next >= end {
+                break;
+            }
+            stretches.extend(stretch(child, first, &piece.body));
+            *next = piece.after;
+        }
+        if stretches.is_empty() && self.pieces.covering(*next).is_none() {
+            *next = end;
+        }
+        stretches
+    }
+
+    /// The stretches before `before`, the newest first. It is moved to where they begin: `None` when
+    /// there is nothing before them.
+    pub(crate) fn stretches_before(&self, child: ChildId, before: Seq) -> (Stretches, Option<Seq>) {
+        let mut stretches = Stretches::new();
+        let mut at = None;
+        for (first, piece) in self.pieces.until(before).take(STEP) {
+            stretches.extend(stretch(child, first, &piece.body));
+            at = Some(first);
+        }
+        (stretches, at)
+    }
+}
+
+fn stretch(child: ChildId, first: Seq, body: &Body) -> Option<Stretch> {
+    match body {
+        Body::Here(turn) => Some(Stretch::Turn(TurnEntries::clone(turn))),
+        Body::Gone(of) if !of.includes(child) => None,
+        Body::Gone(_) | Body::Spilled(_) => Some(Stretch::Hole(first)),
+    }
+}
