@@ -7,8 +7,8 @@ mod support;
 use std::time::Duration;
 
 use actix_process::{
-    Child, Command, Entry, Fact, Fault, Pipeline, PolicyHandle, SpawnStep, Start, StdinError,
-    Stream, Terminal, TerminalError, UnixSignal, inject,
+    Child, Command, Entry, Fact, Pipeline, PolicyHandle, SpawnStep, Start, StdinError, Stream,
+    Terminal, TerminalError, UnixSignal,
 };
 use support::{run_with_policy, within};
 

@@ -80,7 +80,7 @@ impl SharedLog {
             };
             let turns = place.load();
             if let Err(error) = &turns {
-                tracing::error!(%error, "what went to a file cannot be read: it is a gap");
+                crate::supervise::trace::error!(%error, "what went to a file cannot be read: it is a gap");
             }
             self.lock().spill_loaded(id, first, turns.ok());
         }

@@ -12,8 +12,8 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     rc::Rc,
-    sync::Arc,
-    task::{Poll, ready},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Poll, Wake, Waker, ready},
     time::{Duration, Instant},
 };
 
@@ -97,7 +97,9 @@ impl Supervisor {
         let addr = context.address();
         let actor = context.into_future(make(&addr)?);
         let supervisor = Rc::clone(self);
-        actix::spawn(SupervisedActor { actor, part, supervisor, back_off: None });
+        let relay = Arc::<Relay>::default();
+        let waker = Waker::from(Arc::clone(&relay));
+        actix::spawn(SupervisedActor { actor, part, supervisor, back_off: None, relay, waker });
         Ok(addr)
     }
 
@@ -138,6 +140,46 @@ where
     part: Part,
     supervisor: Rc<Supervisor>,
     back_off: Option<Pin<Box<Sleep>>>,
+    relay: Arc<Relay>,
+    /// Wakes by the relay.
+    waker: Waker,
+}
+
+/// Wakes the actor's task, as long as that is there. A mailbox keeps its waker for as long as anyone
+/// has the address, and a task's own waker would keep the runtime, and what that has open, with it.
+#[derive(Default)]
+struct Relay(Mutex<Option<Waker>>);
+
+impl Relay {
+    fn lock(&self) -> MutexGuard<'_, Option<Waker>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, waker: &Waker) {
+        let mut task = self.lock();
+        if !task.as_ref().is_some_and(|task| task.will_wake(waker)) {
+            *task = Some(waker.clone());
+        }
+    }
+}
+
+impl Wake for Relay {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if let Some(task) = &*self.lock() {
+            task.wake_by_ref();
+        }
+    }
+}
+
+impl<A: Actor<Context = Context<A>> + Supervised> Drop for SupervisedActor<A> {
+    fn drop(&mut self) {
+        let task = self.relay.lock().take();
+        drop(task);
+    }
 }
 
 // The actor is polled in place through `&mut`; nothing here is structurally pinned.
@@ -148,6 +190,7 @@ impl<A: Actor<Context = Context<A>> + Supervised> Future for SupervisedActor<A> 
 
     fn poll(self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<()> {
         let this = self.get_mut();
+        this.relay.set(cx.waker());
         loop {
             if let Some(back_off) = &mut this.back_off {
                 ready!(back_off.as_mut().poll(cx));
@@ -157,7 +200,8 @@ impl<A: Actor<Context = Context<A>> + Supervised> Future for SupervisedActor<A> 
                 }
             }
             // After a panic the actor's state is rebuilt by `restarting` from what lives outside.
-            let polled = catch_unwind(AssertUnwindSafe(|| Pin::new(&mut this.actor).poll(cx)));
+            let relayed = &mut std::task::Context::from_waker(&this.waker);
+            let polled = catch_unwind(AssertUnwindSafe(|| Pin::new(&mut this.actor).poll(relayed)));
             match polled {
                 Ok(poll) => return poll,
                 Err(panic) => {
