@@ -6,11 +6,11 @@ mod support;
 use std::{thread, time::Duration};
 
 use actix_process::{
-    Batch, Command, DecodeError, Fact, LineEnd, Policy, RegistrationOrder, Seq, Start, Stream,
-    Subscribe, WaitForLineError,
+    Batch, Command, DecodeError, Fact, LineEnd, Policy, RegistrationOrder, Seq, Start, Stdin,
+    Stream, Subscribe, WaitForLineError,
 };
 use futures::StreamExt;
-use support::{recorder, run, run_with_policy, within};
+use support::{recorder, run, run_with_policy, until, within};
 
 fn numbers(batch: &Batch) -> Vec<u64> {
     batch.entries().map(|entry| entry.seq.get()).collect()
@@ -233,5 +233,30 @@ fn a_child_whose_entries_are_gone_is_told_to_be_and_not_waited_for() {
         let line = child.wait_for_line("gone", support::DEADLINE).await;
         assert!(matches!(line, Err(WaitForLineError::Ended(_))), "{line:?}");
         policy.shutdown(Duration::ZERO).await;
+    });
+}
+
+/// No runtime of tokio's, nor any other one with a clock.
+#[test]
+fn a_line_is_waited_for_outside_of_any_runtime() {
+    run_with_policy(async |policy| {
+        let line = "read go; echo port 4711; exec sleep 1000";
+        let child = policy.spawn(Command::shell(line).stdin(Stdin::Piped)).await.unwrap();
+        let other = child.clone();
+        let waiting = std::thread::spawn(move || {
+            let none = other.wait_for_line("never", Duration::from_millis(50));
+            let none = futures::executor::block_on(none);
+            assert!(matches!(none, Err(WaitForLineError::Deadline(_))), "{none:?}");
+            other.stdin().unwrap().write("go\n").unwrap();
+            let line = other.wait_for_line("port ([0-9]+)", Duration::MAX);
+            assert_eq!(futures::executor::block_on(line).unwrap().line.bytes, "port 4711");
+            // The policy stops meanwhile.
+            let ended = futures::executor::block_on(other.wait_for_line("never", Duration::MAX));
+            assert!(matches!(ended, Err(WaitForLineError::Ended(_))), "{ended:?}");
+        });
+        within(child.wait_for_line("port", support::DEADLINE)).await.unwrap();
+        policy.shutdown(Duration::ZERO).await;
+        until("the other thread is done", || waiting.is_finished()).await;
+        waiting.join().unwrap();
     });
 }

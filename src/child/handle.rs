@@ -25,7 +25,7 @@ use crate::{
 #[derive(Clone)]
 pub struct Child {
     cell: Arc<ChildCell>,
-    policy: WeakAddr<Policy>,
+    pub(super) policy: WeakAddr<Policy>,
     pub(super) link: Arc<LoopLink>,
     slot: Weak<ChildSlot>,
 }

@@ -4,9 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use regex::bytes::Regex;
+use tokio::sync::oneshot;
 
 use super::Child;
-use crate::log::{ChildLine, ChildLines, Fact, LastLines, Line, LogReader, Start, Stretch};
+use crate::{
+    log::{ChildLine, ChildLines, Fact, LastLines, Line, LogReader, Start, Stretch},
+    policy::Alarm,
+};
 
 /// No such line came.
 #[derive(Debug, thiserror::Error)]
@@ -59,11 +63,24 @@ impl Child {
         })?;
         // Lossless: a chatty child waits for this reader rather than outruns it.
         let mut reader = LogReader::open(Arc::clone(&self.link), Start::Beginning);
-        let found = tokio::time::timeout(deadline, self.find_line(&mut reader, &regex)).await;
-        match found {
-            Ok(Some(line)) => Ok(line),
-            Ok(None) => Err(WaitForLineError::Ended(pattern.to_owned())),
-            Err(_) => Err(WaitForLineError::Deadline(pattern.to_owned())),
+        tokio::select! {
+            biased;
+            found = self.find_line(&mut reader, &regex) => {
+                found.ok_or_else(|| WaitForLineError::Ended(pattern.to_owned()))
+            }
+            () = self.after(deadline) => Err(WaitForLineError::Deadline(pattern.to_owned())),
+        }
+    }
+
+    /// Returns after this time, by the policy's clock: the caller may have no runtime that has one.
+    /// Once the policy has stopped, it never returns; the child's output ends then.
+    async fn after(&self, time: Duration) {
+        let (tell, told) = oneshot::channel();
+        if let Some(policy) = self.policy.upgrade() {
+            policy.do_send(Alarm { time, tell });
+        }
+        if told.await.is_err() {
+            std::future::pending().await
         }
     }
 

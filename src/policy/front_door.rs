@@ -10,14 +10,16 @@ use std::{
 };
 
 use actix::{Actor, Addr, Context, Handler, MessageResult, ResponseFuture, Supervised};
+use tokio::time::sleep;
 
-use super::{Shutdown, host::Host};
+use super::{Alarm, Shutdown, host::Host};
 use crate::{
     ChildId, PolicyStopped, ShareOutput, SharedOutput, SignalError, Spawn, SpawnPipeline,
     Subscribe, SubscriptionId, Unsubscribe,
     pipes::{Medium, PipeEnd},
     read_loop::{LoopCommand, LoopLink},
     spawn::{PipelineTicket, RequestPipeline, RequestSpawn, SpawnPool, SpawnTicket},
+    supervise::contain,
     sys,
     waiting::{Signal, Watcher},
 };
@@ -123,6 +125,22 @@ impl Handler<Signal> for Policy {
         Box::pin(
             async move { sent.await.unwrap_or(Err(SignalError::Stopped(PolicyStopped::Shutdown))) },
         )
+    }
+}
+
+impl Handler<Alarm> for Policy {
+    type Result = ();
+
+    fn handle(&mut self, Alarm { time, mut tell }: Alarm, _: &mut Self::Context) {
+        actix::spawn(async move {
+            tokio::select! {
+                // It waits no longer.
+                () = tell.closed() => {}
+                () = sleep(time) => {
+                    contain("the waker of an alarm", || tell.send(()));
+                }
+            }
+        });
     }
 }
 
