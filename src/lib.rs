@@ -31,16 +31,28 @@
 //!    itself wrote, and never waits for a grandchild that holds the pipe. It carries the child's
 //!    last [`Seq`], its status and its resource usage. [`Fact::Closed`] is a separate, later fact.
 //! 3. **Exactly once.** Each child has one exit, seen once by each matching subscriber, through
-//!    full mailboxes, stalled subscribers, and panics of handlers, waiters, the watcher or the read
-//!    loop.
-//! 4. **No silent loss.** Bytes are dropped only where no lossless reader wants them or
-//!    [`Overflow::DropOldest`] was chosen, and a counted [`Gap`] stands in their place. A status that someone else reaped is [`ExitStatus::Lost`]
-//!    (returncode 255), never invented.
-//! 5. **No leak.** No zombie, descriptor or thread remains after a drop, a failure or a shutdown; a
-//!    signal never reaches a reused PID.
+//!    full mailboxes, stalled subscribers, and panics of handlers, waiters, the watcher, the read
+//!    loop and foreign code (`tracing` layers, wakers, destructors).
+//! 4. **No silent loss.** Bytes are dropped only if no lossless reader wants them or
+//!    [`Overflow::DropOldest`] was chosen, and a counted [`Gap`] stands in their place. A status that
+//!    someone else reaped is [`ExitStatus::Lost`] (returncode 255), never invented.
+//! 5. **No leak.** No zombie, process of a child's group, descriptor or thread remains after a drop, a
+//!    failure or a shutdown; a signal never reaches a reused PID.
 //! 6. **Nobody blocks the loop.** Not a subscriber, not a stuck arbiter, not a chatty child; no
-//!    child starves another.
-//! 7. **Silence costs nothing.** A thousand quiet children use no measurable CPU.
+//!    child starves another. For hostile children, see below.
+//! 7. **Silence costs nothing.** With the ring driver, a thousand quiet children use no measurable
+//!    CPU. The sweeping driver asks each quiet pipe 20 times a second.
+//!
+//! # Children that are not trusted
+//!
+//! The kernel reads a pipe under a lock of that pipe's. A child that writes to its own pipe from
+//! memory that it lets fault for ever (by `userfaultfd` or a file system of its own) holds that lock,
+//! and any reader of the pipe waits in the kernel: the read loop, and with it every child of the same
+//! policy. No reader of pipes can defend itself against that. Promise 6 covers it only for children
+//! whose outputs go to [`PolicyHandle::attributed_output`]: a socket copies what is written before it
+//! takes a lock. So give such an output to a child that may be hostile, or run a policy of its own
+//! for each trust domain. A process of the same user can open our ends of the pipes by `/proc` and
+//! take bytes out of them, which nothing prevents; exits it can neither take nor forge.
 //!
 //! # The way of a byte
 //!

@@ -17,8 +17,9 @@ pub enum ProcessGroup {
     /// The parent's: a terminal's Ctrl-C reaches parent and child.
     #[default]
     Inherit,
-    /// A new one that the child leads. A shutdown signals the whole group, so that descendants end
-    /// with the child.
+    /// A new one that the child leads. A shutdown ends every member of the group, whether or not the
+    /// leader is still there and whether or not they hold pipes, so that descendants end with the child; and
+    /// the child itself, if it has left the group.
     Own,
     /// The existing group with this id.
     Join(i32),
@@ -43,6 +44,12 @@ impl EnvChange {
 ///
 /// By default a child inherits the environment, the working directory and the process group, reads
 /// `/dev/null`, and has its standard output and standard error piped into the merged log.
+///
+/// It starts with no signal blocked and each at its default, but for those that were ignored when this
+/// program was started (`nohup`), of which `SIGCHLD` and `SIGPIPE` are at their defaults all the same.
+/// Its soft limit of open descriptors is the one that this program had before the library raised it.
+/// A file that may be executed and is no program (a script without `#!`) is run by `/bin/sh`, as
+/// `execvp(3)` does.
 ///
 /// ```
 /// use actix_process::{Command, Output};
@@ -191,8 +198,6 @@ impl Command {
     ///
     /// The kernel edits lines for a child that has not switched that off: of a line that is longer
     /// than 4,095 bytes it keeps no more.
-    ///
-    /// Where it works: as [`descriptor`](Command::descriptor).
     pub fn terminal(mut self, terminal: Terminal) -> Self {
         self.terminal = Some(terminal);
         self
@@ -200,16 +205,13 @@ impl Command {
 
     /// Gives the child a copy of this descriptor under this number, 3 or more: a socket that it is
     /// to listen on, say. Numbers that are given twice are refused at the spawn.
-    ///
-    /// Only where the crate's own launch works (Linux on x86-64, `clone3` allowed).
     pub fn descriptor(mut self, number: i32, descriptor: impl Into<OwnedFd>) -> Self {
         self.extra.push((number, Extra::Given(Arc::new(descriptor.into()))));
         self
     }
 
     /// Gives the child a pipe into the merged log under this number, 3 or more: what it writes there
-    /// is [`Stream::Extra`](crate::Stream::Extra). Where it works: as
-    /// [`descriptor`](Command::descriptor).
+    /// is [`Stream::Extra`](crate::Stream::Extra).
     pub fn log_descriptor(mut self, number: i32) -> Self {
         self.extra.push((number, Extra::Log));
         self

@@ -17,7 +17,8 @@ use crate::ChildId;
 /// An *attributed* one ([`PolicyHandle::attributed_output`](crate::PolicyHandle::attributed_output))
 /// is a socket whose chunks carry the process that really wrote them
 /// ([`Chunk::writer`](crate::Chunk::writer)), descendants included, and never the bytes of two. A
-/// long write can come in several chunks with others' between. What it costs: each chunk is a system
+/// long write can come in several chunks with others' between. It is also what promise 6 asks for
+/// with children that are not trusted (see the crate's page). What it costs: each chunk is a system
 /// call, and a program that opens `/dev/stdout` by its name cannot, since that is a socket.
 ///
 /// All children have the one open file: what one of them does to that, it does to all

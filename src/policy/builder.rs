@@ -62,6 +62,9 @@ impl PolicyBuilder {
     /// [`replay_spilled`](crate::replay_spilled). A directory that is missing, full or read-only
     /// stops nobody: [`Overflow::Block`] is in force then, and the lifecycle subscribers are told
     /// ([`Lifecycle::SpillFailed`](crate::Lifecycle::SpillFailed)).
+    ///
+    /// Only the policy's own user can read the files (the directory has the mode 0700, each file 0600,
+    /// whatever the umask). A directory that cannot be made private is refused as one that is missing.
     pub fn spill(mut self, directory: impl Into<PathBuf>, bytes: u64) -> Self {
         self.spill = Some((directory.into(), bytes));
         self
@@ -107,8 +110,9 @@ impl PolicyBuilder {
     ///
     /// # Errors
     ///
-    /// [`StartError`] where a bound is too small, [`Overflow::Spill`] has no directory, threads cannot be made, the driver that was asked for does not work, or
-    /// the process-wide policy has no child watcher to give.
+    /// [`StartError`] if a bound is too small, [`Overflow::Spill`] has no directory, threads or
+    /// descriptors cannot be had, no process can be launched here, the driver that was asked for does
+    /// not work, or the process-wide policy has no child watcher to give.
     pub fn start(mut self) -> Result<PolicyHandle, StartError> {
         if self.log_bound < LEAST_BOUND {
             return Err(StartError::LogBound { bytes: self.log_bound, least: LEAST_BOUND });

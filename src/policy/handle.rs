@@ -30,7 +30,8 @@ impl PolicyHandle {
         &self.policy
     }
 
-    /// The driver that reads the pipes.
+    /// The driver that read the pipes when the policy started. A ring that fails later hands its pipes
+    /// to the sweeping driver.
     #[must_use]
     pub fn driver(&self) -> Driver {
         self.driver
@@ -112,9 +113,13 @@ impl PolicyHandle {
     }
 
     /// Shuts the policy down and returns when no child, descriptor or thread of it is left:
-    /// `SIGTERM` to every child (and to the group of each that leads one), `SIGKILL` to those left
-    /// after the grace, all output and exits delivered. Call it again with a shorter grace to
-    /// shorten the wait.
+    /// `SIGTERM` at once to every child (and to the group of each that leads or led one), `SIGKILL` to
+    /// what is left after the grace, all output and exits delivered. It ends as soon as nothing is
+    /// left. Spawns under way are refused; one whose program hangs in its exec is killed. Call it
+    /// again with a shorter grace to shorten the wait.
+    ///
+    /// A process that cannot be killed (in an uninterruptible sleep, or of another user by a set-id
+    /// program) is left behind after 5 seconds more, with a warning.
     pub async fn shutdown(&self, grace: Duration) {
         // Where nobody takes the message, the policy has stopped or is about to.
         let _ = self.policy.send(Shutdown { grace }).await;
