@@ -4,97 +4,71 @@
 //! exit line comes after all that it wrote. The first non-zero status is the exit code.
 
 mod options;
-mod paint;
-mod printer;
+mod tally;
+#[path = "../tool/mod.rs"]
+mod tool;
 
-use std::{process::ExitCode, time::Duration};
+use std::{error::Error, ffi::OsString, process::ExitCode, time::Instant};
 
 use actix::prelude::*;
-use actix_process::{Command, Policy, PolicyHandle, ProcessGroup, Subscribe};
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    sync::oneshot,
-};
+use actix_process::{Command, ProcessGroup, Subscribe};
+use tokio::sync::oneshot;
 
 use options::Options;
-use printer::{Finished, Printer};
+use tally::{NotStarted, Summary, Tally};
+use tool::{End, Known, Say, Session};
 
-/// How long children may take to end after Ctrl-C or SIGTERM.
-const GRACE: Duration = Duration::from_secs(5);
+const TOOL: &str = "merge";
 
-#[actix::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let commands = match Options::from_args(std::env::args_os().skip(1)) {
         Ok(Options::Run(commands)) => commands,
-        Ok(Options::Help) => {
-            println!("{}", options::HELP);
-            return ExitCode::SUCCESS;
-        }
-        Err(error) => {
-            eprintln!("merge: {error}\n{}", options::USAGE);
-            return ExitCode::from(2);
-        }
+        Ok(Options::Help) => return tool::print(TOOL, options::HELP),
+        Err(error) => return tool::fail(TOOL, 2, &format!("{error}\n{}", options::USAGE)),
     };
-    let policy = match Policy::start() {
-        Ok(policy) => policy,
-        Err(error) => {
-            eprintln!("merge: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
-    match run(&policy, commands).await {
-        Ok(code) => ExitCode::from(code),
-        Err(error) => {
-            policy.shutdown(GRACE).await;
-            eprintln!("merge: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    let names = options::names(&commands);
+    tool::run(TOOL, &names, async |session| merge(session, commands).await)
 }
 
-/// Runs the commands and gives the exit code.
-async fn run(
-    policy: &PolicyHandle,
-    commands: Vec<String>,
-) -> Result<u8, Box<dyn std::error::Error>> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let (done, mut finished) = oneshot::channel();
-    let printer = Printer::new(&commands, done).start();
-    policy.subscribe(Subscribe::output(printer.clone().recipient())).await?;
-    for (number, line) in commands.into_iter().enumerate() {
+async fn merge(session: Session, commands: Vec<OsString>) -> Result<End, Box<dyn Error>> {
+    let begin = Instant::now();
+    let (done, finished) = oneshot::channel();
+    let count = commands.len();
+    let tally = Tally::new(count, done).start();
+    session.policy.subscribe(Subscribe::exits(tally.clone().recipient())).await?;
+    for (name, line) in commands.into_iter().enumerate() {
+        // Each on its own: one that hangs in its start holds up no other.
+        actix::spawn(start(&session, name, line, tally.clone()));
+    }
+    let summary = async || {
+        let failed = tally.send(Summary).await.ok()?;
+        let seconds = begin.elapsed().as_secs_f64();
+        Some(format!("{count} commands, {failed} failed, {seconds:.3} s"))
+    };
+    Ok(session.conduct(finished, summary).await)
+}
+
+/// Starts one command, and tells the printer whose output it is.
+fn start(
+    session: &Session,
+    name: usize,
+    line: OsString,
+    tally: Addr<Tally>,
+) -> impl Future<Output = ()> + 'static {
+    let (policy, printer) = (session.policy.clone(), session.printer.clone());
+    let roster = session.roster.clone();
+    async move {
         // A group of its own: a signal reaches what the shell starts, too.
         let command = Command::shell(line).process_group(ProcessGroup::Own);
         match policy.spawn(command).await {
-            Ok(child) => printer.do_send(printer::Started { number, child: child.id() }),
-            Err(error) => printer.do_send(printer::NotStarted { number, error }),
+            Ok(child) => {
+                printer.do_send(Known { name, child: child.id() });
+                roster.add(name, child);
+            }
+            Err(error) => {
+                printer.do_send(Say { name, text: error.to_string() });
+                tally.do_send(NotStarted);
+            }
         }
     }
-    let signalled = tokio::select! {
-        first_failure = &mut finished => return end(policy, &printer, first_failure?).await,
-        _ = interrupt.recv() => 130,
-        _ = terminate.recv() => 143,
-    };
-    eprintln!("merge: ending every child");
-    let again = async {
-        tokio::select! { _ = interrupt.recv() => {} _ = terminate.recv() => {} }
-        policy.shutdown(Duration::ZERO).await;
-    };
-    tokio::select! {
-        () = policy.shutdown(GRACE) => {}
-        // A second signal does not wait for the grace.
-        () = again => {}
-    }
-    end(policy, &printer, signalled).await
-}
-
-/// Ends what is left (a grandchild, say), and prints the summary.
-async fn end(
-    policy: &PolicyHandle,
-    printer: &Addr<Printer>,
-    code: u8,
-) -> Result<u8, Box<dyn std::error::Error>> {
-    policy.shutdown(GRACE).await;
-    printer.send(Finished).await?;
-    Ok(code)
 }

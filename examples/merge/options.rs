@@ -1,6 +1,8 @@
 //! The command line.
 
-use std::ffi::OsString;
+use std::{ffi::OsString, os::unix::ffi::OsStrExt};
+
+use super::tool::{fitted, visible};
 
 pub(crate) const USAGE: &str = "usage: merge [--help] ['CMD' 'CMD' ...]";
 
@@ -9,11 +11,19 @@ usage: merge [--help] ['CMD' 'CMD' ...]
 
 Runs each CMD in /bin/sh, all at once, and prints one merged live log: each line
 with its command's number, `|` for standard output and `!` for standard error.
-Colour on a terminal, plain when piped (or with NO_COLOR set).
+Colour on a terminal, plain when piped or with TERM=dumb; NO_COLOR, CLICOLOR=0
+and CLICOLOR_FORCE are followed. Control characters of a child are shown as `^X`,
+and a carriage return begins a new line. A line over 1 MiB is cut, marked by `…`.
 
 A child's exit line comes after all of its output. The exit code is the first
-non-zero status (128 and the signal's number for a signal). Ctrl-C or SIGTERM
-ends all children: TERM, and KILL after 5 seconds; the exit code is 130 or 143.
+non-zero status (128 and the signal's number for a signal, 126 for a command that
+cannot be started), 1 if the output cannot be written, 2 for a bad command line,
+and 141 if nobody reads the output any more.
+
+Ctrl-C, SIGTERM, SIGHUP or SIGQUIT ends all children: TERM, and KILL after
+5 seconds or at a second signal; the same signal then ends merge itself (130, 143,
+129, 131 in a shell). What cannot be ended is named on the last line. Ctrl-Z stops
+the children, too. A child that wants the terminal is stopped, which is told.
 
 With no CMD, a demonstration runs whose children speak at once, crash, and leave
 a grandchild behind.";
@@ -27,32 +37,47 @@ const DEMONSTRATION: [&str; 5] = [
     "(sleep 0.1; echo the grandchild speaks) & echo leaving a grandchild behind",
 ];
 
+/// How many columns of a command's first word are shown.
+const WORD: usize = 12;
+
 /// What was asked for.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Options {
     Help,
-    Run(Vec<String>),
+    Run(Vec<OsString>),
 }
 
 impl Options {
+    /// Commands are bytes for the shell; only options are looked into.
     pub(crate) fn from_args(args: impl Iterator<Item = OsString>) -> Result<Options, String> {
         let mut commands = Vec::new();
         let mut only_commands = false;
         for arg in args {
-            let arg = arg.into_string().map_err(|arg| format!("not UTF-8: {}", arg.display()))?;
-            match arg.as_str() {
-                "--" if !only_commands => only_commands = true,
-                "--help" | "-h" if !only_commands => return Ok(Options::Help),
-                option if !only_commands && option.starts_with('-') => {
-                    return Err(format!("unknown option `{option}`"));
+            match arg.as_bytes() {
+                b"--" if !only_commands => only_commands = true,
+                b"--help" | b"-h" if !only_commands => return Ok(Options::Help),
+                option if !only_commands && option.starts_with(b"-") => {
+                    return Err(format!("unknown option `{}`", visible(option)));
                 }
-                command if command.trim().is_empty() => return Err("an empty command".into()),
+                command if command.trim_ascii().is_empty() => {
+                    return Err("an empty command".into());
+                }
                 _ => commands.push(arg),
             }
         }
         if commands.is_empty() {
-            commands = DEMONSTRATION.map(str::to_owned).into();
+            commands = DEMONSTRATION.map(OsString::from).into();
         }
         Ok(Options::Run(commands))
     }
+}
+
+/// What the commands are called: a number and the first word.
+pub(crate) fn names(commands: &[OsString]) -> Vec<String> {
+    let word = |line: &OsString| {
+        let mut words = line.as_bytes().split(u8::is_ascii_whitespace);
+        let word = words.find(|word| !word.is_empty()).unwrap_or(b"?");
+        fitted(&visible(word), WORD)
+    };
+    (1..).zip(commands).map(|(number, line)| format!("{number}:{}", word(line))).collect()
 }

@@ -1,75 +1,82 @@
-//! The actor that runs the processes, prints what they write, and acts on requests.
+//! The actor that runs the processes and acts on requests.
 
-use std::{
-    collections::HashMap,
-    io::{self, Write},
-};
+use std::rc::Rc;
 
 use actix::prelude::*;
-use actix_process::{
-    Child, ChildExited, ChildId, ChildLines, Command, Entry, Fact, OutputBatch, PolicyHandle,
-    ProcessGroup, Spawn, SpawnError, Stream, UnixSignal,
-};
+use actix_process::{Child, ChildExited, Command, PolicyHandle, ProcessGroup, SpawnError};
 use tokio::sync::oneshot;
 
 use super::{
-    paint::{COLOURS, Paint, ending, is_coloured},
     parse::Process,
+    request::{Request, Verb},
+    stop::stop,
+    tool::{self, Known, Notes, Printer, Roster, Say, Session, is_empty},
 };
 
-/// A line that the user typed.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(crate) struct Request(pub(crate) String);
+/// How far a process is.
+enum State {
+    /// It is not there. What is left of its last child's group may be.
+    Ended {
+        last: Option<Child>,
+    },
+    /// It is being spawned, and to be stopped right after that.
+    Starting {
+        stop: bool,
+    },
+    Running(Child),
+    /// It is being ended, and to be started again after that.
+    Stopping {
+        child: Child,
+        restart: bool,
+    },
+}
 
 /// One process of the Procfile.
 struct Place {
     process: Process,
-    child: Option<Child>,
-    /// It is being spawned.
-    starting: bool,
-    /// It is to be started again when it has ended.
-    restart: bool,
+    state: State,
 }
 
 /// The board of processes. `done` gets the first non-zero status when all have ended.
 pub(crate) struct Board {
     policy: PolicyHandle,
+    printer: Addr<Printer>,
+    notes: Notes,
+    roster: Rc<Roster>,
     places: Vec<Place>,
-    lines: HashMap<ChildId, (usize, ChildLines)>,
-    /// Entries of children that are not known by name yet.
-    early: HashMap<ChildId, Vec<Entry>>,
     first_failure: u8,
-    width: usize,
     done: Option<oneshot::Sender<u8>>,
 }
 
 impl Board {
     pub(crate) fn new(
-        policy: PolicyHandle,
+        session: &Session,
         processes: Vec<Process>,
         done: oneshot::Sender<u8>,
     ) -> Self {
-        let width = processes.iter().map(|it| it.name.chars().count()).max().unwrap_or(0);
-        let place = |process| Place { process, child: None, starting: false, restart: false };
+        let place = |process| Place { process, state: State::Ended { last: None } };
         Board {
-            policy,
+            policy: session.policy.clone(),
+            printer: session.printer.clone(),
+            notes: session.notes.clone(),
+            roster: Rc::clone(&session.roster),
             places: processes.into_iter().map(place).collect(),
-            lines: HashMap::new(),
-            early: HashMap::new(),
             first_failure: 0,
-            width,
             done: Some(done),
         }
     }
 
+    fn say(&self, at: usize, text: impl Into<String>) {
+        self.printer.do_send(Say { name: at, text: text.into() });
+    }
+
     fn start_process(&mut self, at: usize, context: &mut Context<Self>) {
-        self.places[at].starting = true;
+        self.places[at].state = State::Starting { stop: false };
         // A group of its own: a signal reaches what the shell starts, too.
-        let command = Command::shell(&*self.places[at].process.command);
-        let spawn = Spawn::new(command.process_group(ProcessGroup::Own));
+        let command = Command::shell(&self.places[at].process.command);
+        let command = command.process_group(ProcessGroup::Own);
         let policy = self.policy.clone();
-        let spawned = async move { policy.spawn(spawn).await };
+        let spawned = async move { policy.spawn(command).await };
         context.spawn(
             spawned
                 .into_actor(self)
@@ -83,93 +90,140 @@ impl Board {
         child: Result<Child, SpawnError>,
         context: &mut Context<Self>,
     ) {
-        self.places[at].starting = false;
+        let stop = matches!(self.places[at].state, State::Starting { stop: true });
         match child {
             Ok(child) => {
-                self.say(at, '=', format!("started, pid {}", child.pid()).as_bytes());
-                let early = self.early.remove(&child.id()).unwrap_or_default();
-                self.lines.insert(child.id(), (at, ChildLines::default()));
-                self.places[at].child = Some(child);
-                early.iter().for_each(|entry| self.entry(entry));
+                self.say(at, format!("started, pid {}", child.pid()));
+                self.printer.do_send(Known { name: at, child: child.id() });
+                self.roster.add(at, child.clone());
                 // Its exit may have been here before it.
-                let child = self.places[at].child.as_ref();
-                if let Some(Ok(exit)) = child.and_then(Child::try_wait) {
-                    self.exited(&exit, context);
+                let exit = child.try_wait();
+                self.places[at].state = State::Running(child.clone());
+                if let Some(Ok(exit)) = exit {
+                    self.exited(&exit);
+                } else if stop {
+                    self.stop_process(at, child, false, context);
                 }
             }
             Err(error) => {
-                self.say(at, '=', error.to_string().as_bytes());
-                self.ended(126);
+                self.say(at, error.to_string());
+                self.ended(at, None, 126);
             }
         }
     }
 
-    fn entry(&mut self, entry: &Entry) {
-        let Some((at, lines)) = self.lines.get_mut(&entry.child) else {
-            self.early.entry(entry.child).or_default().push(entry.clone());
-            return;
-        };
-        let (at, mut cut) = (*at, Vec::new());
-        lines.push(&entry.fact, |line| cut.push(line));
-        for line in cut {
-            let mark = if line.stream == Stream::Stderr { '!' } else { '|' };
-            self.say(at, mark, &line.line.bytes);
-        }
-        match &entry.fact {
-            Fact::Exited(exit) => self.say(at, '=', ending(exit).as_bytes()),
-            Fact::Closed => drop(self.lines.remove(&entry.child)),
-            Fact::Spawned { .. } | Fact::Chunk(_) => {}
-        }
-    }
-
-    fn say(&mut self, at: usize, mark: char, text: &[u8]) {
-        let name = format!("{:width$}", self.places[at].process.name, width = self.width);
-        let colour = is_coloured().then_some(COLOURS[at % COLOURS.len()]);
-        let mut out = io::stdout().lock();
-        let said = Paint { name, colour }.line(&mut out, mark, text).and_then(|()| out.flush());
-        if said.is_err() {
-            // Nobody reads on.
-            self.tell(1);
-        }
-    }
-
-    fn exited(&mut self, exit: &ChildExited, context: &mut Context<Self>) {
-        let is_its = |place: &Place| place.child.as_ref().is_some_and(|it| it.id() == exit.child);
+    fn exited(&mut self, exit: &ChildExited) {
+        let is_its = |place: &Place| matches!(&place.state, State::Running(child) if child.id() == exit.child);
         let Some(at) = self.places.iter().position(is_its) else { return };
-        self.places[at].child = None;
-        if std::mem::take(&mut self.places[at].restart) {
-            self.start_process(at, context);
-        } else {
-            self.ended(exit.status.shell_code());
+        if let State::Running(child) = &self.places[at].state {
+            let last = Some(child.clone());
+            self.ended(at, last, exit.status.shell_code());
         }
     }
 
     /// A process has ended and is not started again.
-    fn ended(&mut self, code: u8) {
+    fn ended(&mut self, at: usize, last: Option<Child>, code: u8) {
+        self.places[at].state = State::Ended { last };
         if self.first_failure == 0 {
             self.first_failure = code;
         }
-        if self.places.iter().all(|place| place.child.is_none() && !place.starting) {
-            self.tell(self.first_failure);
-        }
-    }
-
-    fn tell(&mut self, code: u8) {
-        if let Some(done) = self.done.take() {
+        let all = self.places.iter().all(|place| matches!(place.state, State::Ended { .. }));
+        if let Some(done) = self.done.take_if(|_| all) {
             // After a signal nobody waits for it.
-            let _ = done.send(code);
+            let _ = done.send(self.first_failure);
         }
     }
 
-    fn terminate(&self, at: usize, context: &mut Context<Self>) -> bool {
-        let Some(child) = self.places[at].child.clone() else { return false };
-        let terminated = async move {
-            if let Err(error) = child.signal_group(UnixSignal::SIGTERM).await {
-                eprintln!("procfile: {error}");
-            }
+    fn stop_process(
+        &mut self,
+        at: usize,
+        child: Child,
+        restart: bool,
+        context: &mut Context<Self>,
+    ) {
+        self.places[at].state = State::Stopping { child: child.clone(), restart };
+        let printer = self.printer.clone();
+        let stopped =
+            async move { stop(&child, |text| printer.do_send(Say { name: at, text })).await };
+        context.spawn(
+            stopped
+                .into_actor(self)
+                .map(move |left, board, context| board.stopped(at, &left, context)),
+        );
+    }
+
+    /// A process was ended, but for what is left in its group.
+    fn stopped(&mut self, at: usize, left: &[tool::Process], context: &mut Context<Self>) {
+        let State::Stopping { child, restart } = &self.places[at].state else { return };
+        let (child, restart) = (child.clone(), *restart);
+        if restart && left.is_empty() {
+            self.start_process(at, context);
+            return;
+        }
+        if !left.is_empty() {
+            let not_again = if restart { ", so it is not started again" } else { "" };
+            self.say(at, format!("cannot be ended: {}{not_again}", tool::named(left)));
+        }
+        let code = match child.try_wait() {
+            Some(Ok(exit)) => exit.status.shell_code(),
+            Some(Err(_)) | None => 1,
         };
-        context.spawn(terminated.into_actor(self));
-        true
+        self.ended(at, Some(child), code);
+    }
+
+    fn restart(&mut self, at: usize, context: &mut Context<Self>) {
+        let text = match &mut self.places[at].state {
+            State::Ended { last } => match last.take().filter(|it| !is_empty(it.pid())) {
+                Some(child) => {
+                    self.say(at, "restart: ending what is left of it first");
+                    return self.stop_process(at, child, true, context);
+                }
+                None => {
+                    self.say(at, "restart: it does not run, and is started");
+                    return self.start_process(at, context);
+                }
+            },
+            State::Running(child) => {
+                let child = child.clone();
+                self.say(at, "restart: ending it first");
+                return self.stop_process(at, child, true, context);
+            }
+            State::Starting { stop } => match std::mem::replace(stop, false) {
+                true => "restart: it goes on running",
+                false => "restart: it is being started already",
+            },
+            State::Stopping { restart, .. } => match std::mem::replace(restart, true) {
+                true => "restart: it is being restarted already",
+                false => "restart: it is being ended, and is started again after that",
+            },
+        };
+        self.say(at, text);
+    }
+
+    fn stop(&mut self, at: usize, context: &mut Context<Self>) {
+        let text = match &mut self.places[at].state {
+            State::Ended { last } => match last.take().filter(|it| !is_empty(it.pid())) {
+                Some(child) => {
+                    self.say(at, "stop: ending what is left of it");
+                    return self.stop_process(at, child, false, context);
+                }
+                None => "stop: it does not run",
+            },
+            State::Running(child) => {
+                let child = child.clone();
+                self.say(at, "stop: ending it");
+                return self.stop_process(at, child, false, context);
+            }
+            State::Starting { stop } => {
+                *stop = true;
+                "stop: it is being started, and is ended after that"
+            }
+            State::Stopping { restart, .. } => match std::mem::replace(restart, false) {
+                true => "stop: it is being ended, and is not started again",
+                false => "stop: it is being ended already",
+            },
+        };
+        self.say(at, text);
     }
 }
 
@@ -181,42 +235,30 @@ impl Actor for Board {
     }
 }
 
-impl Handler<OutputBatch> for Board {
-    type Result = ();
-
-    fn handle(&mut self, batch: OutputBatch, _: &mut Self::Context) {
-        batch.entries().for_each(|entry| self.entry(entry));
-    }
-}
-
 impl Handler<ChildExited> for Board {
     type Result = ();
 
-    fn handle(&mut self, exit: ChildExited, context: &mut Self::Context) {
-        self.exited(&exit, context);
+    fn handle(&mut self, exit: ChildExited, _: &mut Self::Context) {
+        self.exited(&exit);
     }
 }
 
 impl Handler<Request> for Board {
     type Result = ();
 
-    fn handle(&mut self, Request(line): Request, context: &mut Self::Context) {
-        let mut words = line.split_whitespace();
-        let (Some(verb), name) = (words.next(), words.next()) else { return };
-        let at = name.and_then(|name| self.places.iter().position(|it| it.process.name == name));
-        match (verb, at) {
-            ("restart", Some(at)) => {
-                if self.terminate(at, context) {
-                    self.places[at].restart = true;
-                } else if !self.places[at].starting {
-                    self.start_process(at, context);
+    fn handle(&mut self, request: Request, context: &mut Self::Context) {
+        let names: Vec<_> = self.places.iter().map(|place| &*place.process.name).collect();
+        match request.understood(&names) {
+            None => {}
+            Some(Err(wrong)) => self.notes.tell(&wrong),
+            Some(Ok((verb, places))) => {
+                for at in places {
+                    match verb {
+                        Verb::Restart => self.restart(at, context),
+                        Verb::Stop => self.stop(at, context),
+                    }
                 }
             }
-            ("stop", Some(at)) => {
-                self.places[at].restart = false;
-                self.terminate(at, context);
-            }
-            _ => eprintln!("procfile: type `restart NAME` or `stop NAME`"),
         }
     }
 }

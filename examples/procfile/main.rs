@@ -1,95 +1,72 @@
 //! Runs a Procfile: every process as a child, one merged and coloured log, restarts on request.
 
 mod board;
-#[path = "../merge/paint.rs"]
-mod paint;
+mod keyboard;
 mod parse;
+mod request;
+mod stop;
+#[path = "../tool/mod.rs"]
+mod tool;
 
-use std::{io::BufRead, process::ExitCode, thread, time::Duration};
+use std::{error::Error, ffi::OsString, os::unix::ffi::OsStrExt, process::ExitCode};
 
 use actix::prelude::*;
-use actix_process::{Policy, PolicyHandle, Start, Subscribe};
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    sync::oneshot,
-};
+use actix_process::Subscribe;
+use tokio::sync::oneshot;
 
-use board::{Board, Request};
+use board::Board;
 use parse::Process;
+use tool::{End, Session, visible};
+
+const TOOL: &str = "procfile";
 
 const USAGE: &str = "usage: procfile [FILE]   (./Procfile by default)";
 
-const HELP: &str = "usage: procfile [FILE]
+const HELP: &str = "\
+usage: procfile [FILE]
 
 Runs every process of a Procfile (lines `name: command`), and prints what they write as one merged
-log: `|` is standard output, `!` standard error, `=` a start or an exit. Without FILE, ./Procfile.
+log: `|` is standard output, `!` standard error, `=` a start, an exit or what the tool does. Without
+FILE, ./Procfile.
 
-While it runs, type `restart NAME` or `stop NAME`. It ends when all processes have ended, with the
-first non-zero status; Ctrl-C or SIGTERM ends them all (KILL after 5 s), with 130 or 143.";
+While it runs, type `restart NAME` or `stop NAME`: TERM to the whole group, KILL after 5 s; the new
+one starts when nothing of the old one runs any more. On a terminal this is read in the foreground.
 
-/// How long the processes may take to end.
-const GRACE: Duration = Duration::from_secs(5);
+It ends when all processes have ended, with the first non-zero status (126 for one that cannot be
+started); 1 if the output cannot be written, 2 for a bad command line or Procfile, 141 if nobody
+reads the output any more. Ctrl-C, SIGTERM, SIGHUP or SIGQUIT ends them all (KILL after 5 s or at a
+second signal), and then procfile itself by the same signal (130, 143, 129, 131 in a shell). What
+cannot be ended is named on the last line. Ctrl-Z stops the processes, too. A process that wants the
+terminal is stopped, which is told. NO_COLOR, CLICOLOR=0, CLICOLOR_FORCE and TERM=dumb are followed.";
 
-#[actix::main]
-async fn main() -> ExitCode {
-    let mut arguments = std::env::args().skip(1);
+fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
     let file = match (arguments.next(), arguments.next()) {
-        (Some(help), None) if matches!(&*help, "--help" | "-h") => {
-            println!("{HELP}");
-            return ExitCode::SUCCESS;
+        (Some(help), None) if help == "--help" || help == "-h" => return tool::print(TOOL, HELP),
+        (Some(option), _) if option.as_bytes().starts_with(b"-") => {
+            let option = visible(option.as_bytes());
+            return tool::fail(TOOL, 2, &format!("unknown option `{option}`\n{USAGE}"));
         }
-        (Some(option), _) if option.starts_with('-') => return fail(2, USAGE),
-        (file, None) => file.unwrap_or_else(|| "Procfile".to_owned()),
-        (_, Some(_)) => return fail(2, USAGE),
+        (file, None) => file.unwrap_or_else(|| OsString::from("Procfile")),
+        (_, Some(_)) => return tool::fail(TOOL, 2, USAGE),
     };
-    let text = match std::fs::read_to_string(&file) {
-        Ok(text) => text,
-        Err(error) => return fail(2, &format!("cannot read `{file}`: {error}")),
+    let shown = visible(file.as_bytes());
+    let bytes = match std::fs::read(&file) {
+        Ok(bytes) => bytes,
+        Err(error) => return tool::fail(TOOL, 2, &format!("cannot read `{shown}`: {error}")),
     };
-    let processes = match parse::parse(&text) {
+    let processes = match parse::parse(&bytes) {
         Ok(processes) => processes,
-        Err(error) => return fail(2, &format!("`{file}`: {error}")),
+        Err(error) => return tool::fail(TOOL, 2, &format!("`{shown}`: {error}")),
     };
-    let policy = match Policy::start() {
-        Ok(policy) => policy,
-        Err(error) => return fail(1, &error.to_string()),
-    };
-    let code = run(&policy, processes).await;
-    policy.shutdown(GRACE).await;
-    match code {
-        Ok(code) => ExitCode::from(code),
-        Err(error) => fail(1, &error.to_string()),
-    }
+    let names: Vec<_> = processes.iter().map(|process| process.name.clone()).collect();
+    tool::run(TOOL, &names, async |session| run(session, processes).await)
 }
 
-fn fail(code: u8, message: &str) -> ExitCode {
-    eprintln!("procfile: {message}");
-    ExitCode::from(code)
-}
-
-async fn run(
-    policy: &PolicyHandle,
-    processes: Vec<Process>,
-) -> Result<u8, Box<dyn std::error::Error>> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
+async fn run(session: Session, processes: Vec<Process>) -> Result<End, Box<dyn Error>> {
     let (done, finished) = oneshot::channel();
-    let board = Board::new(policy.clone(), processes, done).start();
-    let output = Subscribe::output(board.clone().recipient()).from(Start::Beginning);
-    policy.subscribe(output).await?;
-    policy.subscribe(Subscribe::exits(board.clone().recipient())).await?;
-    // Ends with the program: nothing can interrupt a read of the terminal.
-    thread::spawn(move || {
-        for line in std::io::stdin().lock().lines().map_while(Result::ok) {
-            board.do_send(Request(line));
-        }
-    });
-    let code = tokio::select! {
-        first_failure = finished => return Ok(first_failure?),
-        _ = interrupt.recv() => 130,
-        _ = terminate.recv() => 143,
-    };
-    eprintln!("procfile: ending every process");
-    policy.shutdown(GRACE).await;
-    Ok(code)
+    let board = Board::new(&session, processes, done).start();
+    session.policy.subscribe(Subscribe::exits(board.clone().recipient())).await?;
+    keyboard::listen(board.recipient(), session.notes.clone())?;
+    Ok(session.conduct(finished, async || None).await)
 }

@@ -1,0 +1,210 @@
+//! `Session`: one run of a tool, from its policy's start to the last line.
+
+use std::{error::Error, io::ErrorKind, pin::pin, process::ExitCode, rc::Rc, time::Duration};
+
+use actix::prelude::*;
+use actix_process::{Policy, PolicyHandle, Shutdown, Subscribe, UnixSignal};
+use tokio::{
+    sync::{
+        mpsc::{UnboundedReceiver, unbounded_channel},
+        oneshot,
+    },
+    time::{Instant, sleep_until},
+};
+
+use super::{
+    End, GRACE, Notes, Printer, Roster, Say,
+    end::{NO_READER, fail},
+    groups::named,
+    printer::Last,
+    signals::{Event, Signals, stop_self},
+    write::are_one_file,
+};
+
+/// The policy may take this long after the grace: it kills, reaps, and joins its threads.
+const AFTER_GRACE: Duration = Duration::from_millis(600);
+
+/// The output may take this long after that, if a signal ends the tool.
+const LAST_OUTPUT: Duration = Duration::from_millis(200);
+
+/// Runs a tool: blocks its signals before any thread is there, and ends as `work` says.
+pub(crate) fn run(
+    tool: &'static str,
+    names: &[String],
+    work: impl AsyncFnOnce(Session) -> Result<End, Box<dyn Error>>,
+) -> ExitCode {
+    let signals = Signals::block();
+    actix::System::new().block_on(async {
+        let ended = match Session::open(tool, names, signals).await {
+            Ok(session) => work(session).await,
+            Err(error) => Err(error),
+        };
+        match ended {
+            // Here, because the System's own end waits for everything.
+            Ok(end) => end.leave(),
+            Err(error) => fail(tool, 1, &error.to_string()),
+        }
+    })
+}
+
+pub(crate) struct Session {
+    tool: &'static str,
+    pub(crate) policy: PolicyHandle,
+    pub(crate) printer: Addr<Printer>,
+    pub(crate) notes: Notes,
+    pub(crate) roster: Rc<Roster>,
+    events: UnboundedReceiver<Event>,
+}
+
+impl Session {
+    async fn open(
+        tool: &'static str,
+        names: &[String],
+        signals: Signals,
+    ) -> Result<Self, Box<dyn Error>> {
+        let (tell, events) = unbounded_channel();
+        let policy = Policy::start()?;
+        signals.listen(policy.clone(), tell.clone())?;
+        let notes = Notes::start(tool)?;
+        let printer = Printer::new(names, tell);
+        let printer = Printer::start_in_arbiter(&Arbiter::new().handle(), move |_| printer);
+        policy.subscribe(Subscribe::output(printer.clone().recipient())).await?;
+        Ok(Session { tool, policy, printer, notes, roster: Rc::default(), events })
+    }
+
+    /// Waits until `done` has the exit code, or something else ends the tool; ends every child and
+    /// prints what is left, with the summary.
+    pub(crate) async fn conduct(
+        mut self,
+        done: oneshot::Receiver<u8>,
+        summary: impl AsyncFnOnce() -> Option<String>,
+    ) -> End {
+        let (end, deadline) = self.until_done(done).await;
+        let (end, deadline) = self.until_stopped(end, deadline).await;
+        let mut lines: Vec<_> = summary().await.into_iter().collect();
+        let survivors = self.roster.survivors();
+        if !survivors.is_empty() {
+            let survivors = format!("still running: {}", named(&survivors));
+            lines.push(format!("{}: {survivors}", self.tool));
+            if !are_one_file() {
+                self.notes.tell(&survivors);
+            }
+        }
+        self.until_written(end, deadline, lines).await
+    }
+
+    async fn until_done(&mut self, mut done: oneshot::Receiver<u8>) -> (End, Ending) {
+        let end = loop {
+            tokio::select! {
+                biased;
+                Some(event) = self.events.recv() => {
+                    if let Some((end, _)) = self.hear(event).await {
+                        break end;
+                    }
+                }
+                code = &mut done => break End::Code(code.unwrap_or(1)),
+            }
+        };
+        match end {
+            // The thread that took the signal has told the policy.
+            End::Signal(_) => self.notes.tell("ending every child"),
+            End::Code(_) => self.policy.addr().do_send(Shutdown { grace: GRACE }),
+        }
+        (end, Ending { by: Instant::now() + GRACE })
+    }
+
+    /// Waits for the policy, which ends the children.
+    async fn until_stopped(&mut self, mut end: End, mut ending: Ending) -> (End, Ending) {
+        let policy = self.policy.clone();
+        let mut stopped = pin!(policy.stopped());
+        loop {
+            tokio::select! {
+                biased;
+                Some(event) = self.events.recv() => {
+                    if let Some((other, again)) = self.hear(event).await {
+                        end = end.or(other);
+                        ending.hurry(again);
+                    }
+                }
+                _ = &mut stopped => return (end, ending),
+                // Something that cannot be ended holds it up.
+                () = sleep_until(ending.by + AFTER_GRACE) => return (end, ending),
+            }
+        }
+    }
+
+    /// Writes the last lines, and waits until the output is taken; not for ever after a signal.
+    async fn until_written(&mut self, mut end: End, mut ending: Ending, lines: Vec<String>) -> End {
+        let (printer, notes) = (self.printer.clone(), self.notes.clone());
+        let mut written = pin!(async {
+            // The printer ends with the program only.
+            let _ = printer.send(Last(lines)).await;
+            notes.flushed().await;
+        });
+        loop {
+            tokio::select! {
+                biased;
+                Some(event) = self.events.recv() => {
+                    if let Some((other, again)) = self.hear(event).await {
+                        if !end.is_signal() && other.is_signal() {
+                            ending.by = Instant::now() + GRACE;
+                        }
+                        end = end.or(other);
+                        if again {
+                            return end;
+                        }
+                    }
+                }
+                () = &mut written => return end,
+                () = sleep_until(ending.by + AFTER_GRACE + LAST_OUTPUT), if end.is_signal() => return end,
+            }
+        }
+    }
+
+    /// Acts on an event. What ends the tool is returned, and whether it was asked for once more.
+    async fn hear(&self, event: Event) -> Option<(End, bool)> {
+        match event {
+            Event::End { signal, again } => return Some((End::Signal(signal), again)),
+            Event::Stop => {
+                self.roster.hold().await;
+                stop_self();
+                self.roster.resume().await;
+            }
+            Event::Continue => self.roster.resume().await,
+            Event::ChildChanged => {
+                for (name, signal) in self.roster.newly_stopped() {
+                    self.printer.do_send(Say { name, text: standstill(signal) });
+                }
+            }
+            Event::OutputFailed(error) if error.kind() == ErrorKind::BrokenPipe => {
+                return Some((End::Code(NO_READER), false));
+            }
+            Event::OutputFailed(error) => {
+                self.notes.tell(&format!("cannot write the output: {error}"));
+                return Some((End::Code(1), false));
+            }
+        }
+        None
+    }
+}
+
+/// When the children must have ended.
+struct Ending {
+    by: Instant,
+}
+
+impl Ending {
+    fn hurry(&mut self, again: bool) {
+        let by = Instant::now() + if again { Duration::ZERO } else { GRACE };
+        self.by = self.by.min(by);
+    }
+}
+
+fn standstill(signal: UnixSignal) -> String {
+    let why = match signal {
+        UnixSignal::SIGTTIN => ": it wants to read from the terminal, which only this tool may",
+        UnixSignal::SIGTTOU => ": it wants to set the terminal, which only this tool may",
+        _ => "",
+    };
+    format!("stopped by {}{why}", signal.as_str())
+}
