@@ -5,6 +5,7 @@
 pub mod again;
 pub mod events;
 pub mod recorder;
+pub mod tool;
 
 use std::{
     collections::BTreeMap,
