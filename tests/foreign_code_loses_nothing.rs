@@ -63,7 +63,9 @@ fn destructors_of_handlers() {
         for watcher in watchers {
             let bomb = || {
                 let bomb = Bomb;
-                ExitHandler::new(move |_| drop(std::hint::black_box(&bomb)))
+                ExitHandler::new(move |_| {
+                    std::hint::black_box(&bomb);
+                })
             };
             let mut others: Vec<_> = (0..4).map(|_| sleeping()).collect();
             let (told, exits) = mpsc::channel();

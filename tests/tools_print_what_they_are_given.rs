@@ -8,7 +8,7 @@ use std::{
     fs::{self, File},
     io::{Read, Write},
     os::{
-        fd::{AsFd, OwnedFd},
+        fd::AsFd,
         unix::{ffi::OsStrExt, process::ExitStatusExt},
     },
     process::{Command, Stdio},
@@ -96,7 +96,7 @@ fn a_pipe_that_does_not_block_is_waited_for() {
         let (reader, writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_NONBLOCK).unwrap();
         let line = "yes 0123456789012345678901234567890123456789 | head -n 3001";
         let mut command = command("merge", ["echo one", line]);
-        let mut tool = Running::start(command.stdout(OwnedFd::from(writer)));
+        let mut tool = Running::start(command.stdout(writer));
         // It has an end of the pipe.
         drop(command);
         // The pipe is full when nothing more is written to it.
