@@ -271,9 +271,10 @@ async fn start_read_loop(
         intensity: settings.intensity,
         ready,
     }));
-    let read_loop = ReadLoop { state_manager, answer, thread, reason: None };
     match started.await {
-        Ok(Ok(driver)) => Ok((read_loop, driver)),
+        Ok(Ok((driver, id))) => {
+            Ok((ReadLoop { state_manager, answer, thread, id, reason: None }, driver))
+        }
         Ok(Err(error)) => Err(error),
         Err(_) => {
             let source = io::Error::other("the thread ended");

@@ -4,6 +4,7 @@ use std::{
     pin::{Pin, pin},
     rc::Rc,
     sync::Arc,
+    thread,
     time::Duration,
 };
 
@@ -20,6 +21,7 @@ use crate::{
     spawn::SpawnPool,
     spill::Spiller,
     supervise::trace,
+    sys::thread_id::ThreadId,
     waiting::{WaiterTable, Watcher},
 };
 
@@ -32,6 +34,9 @@ const GROUP_KILLED: Duration = Duration::from_millis(500);
 
 /// How often a child that hangs in its exec is killed, until it is gone.
 const UNBORN: Duration = Duration::from_millis(10);
+
+/// The read loop's thread may take this long to end after its last word.
+const THREAD_ENDS: Duration = Duration::from_secs(1);
 
 /// A stopped child acts on `SIGTERM` only when it is continued.
 const TERMINATE: &[UnixSignal] = &[UnixSignal::SIGTERM, UnixSignal::SIGCONT];
@@ -148,6 +153,7 @@ pub(super) struct ReadLoop {
     pub(super) answer: Pin<Box<Request<StateManager, Run>>>,
     /// Closed when the thread has let go of the actor.
     pub(super) thread: mpsc::Receiver<()>,
+    pub(super) id: ThreadId,
     pub(super) reason: Option<PolicyStopped>,
 }
 
@@ -172,5 +178,11 @@ impl ReadLoop {
         link.end(&reason);
         drop(self.state_manager);
         let _ = self.thread.recv().await;
+        // actix does not join its threads. In its last moments this one still holds what woke us, and
+        // by that what our runtime has open.
+        let deadline = Instant::now() + THREAD_ENDS;
+        while self.id.is_alive() && Instant::now() < deadline {
+            thread::sleep(Duration::from_micros(50));
+        }
     }
 }

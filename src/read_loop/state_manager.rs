@@ -14,6 +14,7 @@ use crate::{
     PolicyStopped, StartError,
     pipes::{self, Driver},
     supervise::{Intensity, Part, Restarts, dispose, judge, message_of},
+    sys::thread_id::ThreadId,
 };
 
 /// The arbiter of pipes. It has no state of its own: a panic could not take it along.
@@ -34,8 +35,8 @@ pub(crate) struct Run {
     pub(crate) link: Arc<LoopLink>,
     pub(crate) driver: Option<Driver>,
     pub(crate) intensity: Intensity,
-    /// Told once whether the driver works.
-    pub(crate) ready: oneshot::Sender<Result<Driver, StartError>>,
+    /// Told once whether the driver works, and on which thread.
+    pub(crate) ready: oneshot::Sender<Result<(Driver, ThreadId), StartError>>,
 }
 
 impl Handler<Run> for StateManager {
@@ -47,7 +48,7 @@ impl Handler<Run> for StateManager {
         let driver = match pipes::choose(run.driver) {
             Ok((kind, driver)) => {
                 // The policy waits for this word until it is there.
-                let _ = run.ready.send(Ok(kind));
+                let _ = run.ready.send(Ok((kind, ThreadId::current())));
                 driver
             }
             Err(error) => {

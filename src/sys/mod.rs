@@ -19,4 +19,5 @@ pub(crate) mod signal_handler;
 pub(crate) mod signal_mask;
 pub(crate) mod stdin_file;
 pub(crate) mod terminal;
+pub(crate) mod thread_id;
 pub(crate) mod wait;
