@@ -134,8 +134,10 @@ impl Session {
     }
 
     /// Writes the last lines, and waits until the output is taken; not for ever after a signal.
-    async fn until_written(&mut self, mut end: End, mut ending: Ending, lines: Vec<String>) -> End {
+    async fn until_written(&mut self, mut end: End, ending: Ending, lines: Vec<String>) -> End {
         let (printer, notes) = (self.printer.clone(), self.notes.clone());
+        // All of the grace is over already, or was cut short.
+        let mut limit = (ending.by + AFTER_GRACE).min(Instant::now().max(ending.by)) + LAST_OUTPUT;
         let mut written = pin!(async {
             // The printer ends with the program only.
             let _ = printer.send(Last(lines)).await;
@@ -147,7 +149,7 @@ impl Session {
                 Some(event) = self.events.recv() => {
                     if let Some((other, again)) = self.hear(event).await {
                         if !end.is_signal() && other.is_signal() {
-                            ending.by = Instant::now() + GRACE;
+                            limit = Instant::now() + GRACE;
                         }
                         end = end.or(other);
                         if again {
@@ -156,7 +158,7 @@ impl Session {
                     }
                 }
                 () = &mut written => return end,
-                () = sleep_until(ending.by + AFTER_GRACE + LAST_OUTPUT), if end.is_signal() => return end,
+                () = sleep_until(limit), if end.is_signal() => return end,
             }
         }
     }
