@@ -66,10 +66,11 @@ impl Session {
         let policy = Policy::start()?;
         signals.listen(policy.clone(), tell.clone())?;
         let notes = Notes::start(tool)?;
+        let roster = Rc::new(Roster::new(tell.clone()));
         let printer = Printer::new(names, tell);
         let printer = Printer::start_in_arbiter(&Arbiter::new().handle(), move |_| printer);
         policy.subscribe(Subscribe::output(printer.clone().recipient())).await?;
-        Ok(Session { tool, policy, printer, notes, roster: Rc::default(), events })
+        Ok(Session { tool, policy, printer, notes, roster, events })
     }
 
     /// Waits until `done` has the exit code, or something else ends the tool; ends every child and
