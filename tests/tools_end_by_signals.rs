@@ -66,6 +66,21 @@ fn one_whose_output_is_not_read_ends_too() {
     });
 }
 
+#[test]
+fn one_whose_output_is_not_read_ends_at_once_at_a_second_signal() {
+    support::run_in(|| {
+        let mut tool = command("merge", ["yes", "trap '' TERM; while :; do sleep 0.1; done"]);
+        let mut tool = Running::start(tool.stdout(Stdio::piped()).stderr(Stdio::piped()));
+        tool.until_printed("| y");
+        tool.signal(Signal::SIGTERM);
+        until_heard(&mut tool);
+        tool.signal(Signal::SIGINT);
+        let status = tool.ended_within(Duration::from_secs(2));
+        // The first one counts.
+        assert_eq!(signal_of(status), Some(libc::SIGTERM), "{status}");
+    });
+}
+
 /// `merge yes >/dev/null` reads and writes all the time.
 #[test]
 fn a_flood_does_not_deafen_it() {

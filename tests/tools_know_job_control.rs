@@ -134,7 +134,7 @@ fn procfile(content: &str) -> (tempfile::TempDir, Running) {
     let path = directory.path().join("Procfile");
     fs::write(&path, content).unwrap();
     let mut tool = command("procfile", [&path]);
-    tool.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+    tool.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     (directory, Running::start(&mut tool))
 }
 
@@ -184,5 +184,36 @@ fn one_that_ignores_term_is_killed_after_five_seconds() {
         let status = tool.ended_within(Duration::from_secs(5));
         assert_eq!(status.code(), Some(137));
         assert!(begin.elapsed() >= Duration::from_secs(5));
+    });
+}
+
+#[test]
+fn a_process_that_left_its_group_is_ended_too() {
+    support::run_in(|| {
+        let line = "web: exec perl -e '$| = 1; setpgrp(0, getpgrp(getppid())) or die; print qq(left\\n); sleep 1 while 1'\n";
+        let (_directory, mut tool) = procfile(line);
+        tool.until_printed("| left");
+        ask(&mut tool, "stop web");
+        tool.until_printed("= SIGTERM");
+        let status = tool.ended_within(Duration::from_secs(4));
+        assert_eq!(status.code(), Some(143));
+    });
+}
+
+#[test]
+fn what_cannot_be_understood_is_told_once_with_the_names() {
+    support::run_in(|| {
+        let (_directory, mut tool) =
+            procfile("web: echo ready; exec sleep 1000\njob: exec sleep 1000\n");
+        let long = "x".repeat(20_000);
+        tool.until_printed("| ready");
+        ask(&mut tool, &format!("{long}\nrestart\nstop none\nstop web job"));
+        let mut said = String::new();
+        tool.ended_within(Duration::from_secs(10));
+        std::io::Read::read_to_string(tool.0.stderr.as_mut().unwrap(), &mut said).unwrap();
+        let lines: Vec<_> = said.lines().collect();
+        assert_eq!(lines.len(), 3, "{said}");
+        assert!(lines.iter().all(|line| line.ends_with("the names are: web, job")), "{said}");
+        assert!(lines[0].contains("unknown command `xxx") && lines[0].len() < 200, "{said}");
     });
 }

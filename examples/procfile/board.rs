@@ -188,7 +188,7 @@ impl Board {
                 self.say(at, "restart: ending it first");
                 return self.stop_process(at, child, true, context);
             }
-            State::Starting { stop } => match std::mem::replace(stop, false) {
+            State::Starting { stop } => match std::mem::take(stop) {
                 true => "restart: it goes on running",
                 false => "restart: it is being started already",
             },
@@ -218,7 +218,7 @@ impl Board {
                 *stop = true;
                 "stop: it is being started, and is ended after that"
             }
-            State::Stopping { restart, .. } => match std::mem::replace(restart, false) {
+            State::Stopping { restart, .. } => match std::mem::take(restart) {
                 true => "stop: it is being ended, and is not started again",
                 false => "stop: it is being ended already",
             },

@@ -9,7 +9,7 @@ use std::{
 };
 
 use actix::Recipient;
-use actix_process::Lines;
+use actix_process::{LineEnd, Lines};
 use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},
@@ -41,6 +41,7 @@ pub(crate) fn listen(requests: Recipient<Request>, notes: Notes) -> io::Result<(
 
 fn take(stdin: BorrowedFd<'_>, terminal: bool, requests: &Recipient<Request>) -> io::Result<()> {
     let mut lines = Lines::default().longest(LONGEST);
+    let mut goes_on = false;
     let mut buffer = [0; 4096];
     loop {
         while terminal && in_background(stdin) {
@@ -55,13 +56,17 @@ fn take(stdin: BorrowedFd<'_>, terminal: bool, requests: &Recipient<Request>) ->
         }
         match read(stdin, &mut buffer) {
             Ok(0) => {
-                if let Some(line) = lines.finish() {
+                if let Some(line) = lines.finish().filter(|_| !goes_on) {
                     requests.do_send(Request(line.bytes.to_vec()));
                 }
                 return Ok(());
             }
-            Ok(count) => lines.visit(&buffer[..count], |line, _| {
-                requests.do_send(Request(line.to_vec()));
+            Ok(count) => lines.visit(&buffer[..count], |line, end| {
+                // The rest of a line that is too long is no line of its own.
+                if !goes_on {
+                    requests.do_send(Request(line.to_vec()));
+                }
+                goes_on = end == LineEnd::Continues;
             }),
             Err(Errno::EINTR | Errno::EAGAIN) => {}
             // In the background since the look.

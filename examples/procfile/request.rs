@@ -2,7 +2,7 @@
 
 use actix::prelude::*;
 
-use super::tool::visible;
+use super::tool::{fitted, visible};
 
 /// What can be asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,6 +10,9 @@ pub(crate) enum Verb {
     Restart,
     Stop,
 }
+
+/// How many columns of a wrong word are told.
+const TOLD: usize = 40;
 
 /// What to type.
 const COMMANDS: &str = "type `restart NAME` or `stop NAME`";
@@ -29,14 +32,17 @@ impl Request {
             "stop" => Verb::Stop,
             other => {
                 return Some(Err(format!(
-                    "unknown command `{other}`: {COMMANDS}; {}",
+                    "unknown command `{}`: {COMMANDS}; {}",
+                    fitted(other, TOLD),
                     there(names)
                 )));
             }
         };
         let place = |word: &str| {
             let at = names.iter().position(|name| *name == word);
-            at.ok_or_else(|| format!("there is no process `{word}`; {}", there(names)))
+            at.ok_or_else(|| {
+                format!("there is no process `{}`; {}", fitted(word, TOLD), there(names))
+            })
         };
         let places: Result<Vec<_>, _> = words.map(place).collect();
         Some(match places {

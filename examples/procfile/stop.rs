@@ -3,6 +3,7 @@
 use std::{collections::HashSet, time::Duration};
 
 use actix_process::{Child, SignalError, UnixSignal};
+use nix::unistd::{Pid, getpgid};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::tool::{GRACE, Process, is_empty, members};
@@ -28,11 +29,20 @@ pub(crate) async fn stop(child: &Child, say: impl Fn(String)) -> Vec<Process> {
     members(&HashSet::from([child.pid()]))
 }
 
+/// Signals the group, and the child itself if it has left that.
 async fn send(child: &Child, signal: UnixSignal, say: &impl Fn(String)) {
-    match child.signal_group(signal).await {
-        // It ended meanwhile, or the policy is ending everything.
-        Ok(()) | Err(SignalError::Ended(_) | SignalError::Stopped(_)) => {}
-        Err(error) => say(error.to_string()),
+    let pid = Pid::from_raw(child.pid());
+    let left = child.try_wait().is_none() && getpgid(Some(pid)).is_ok_and(|group| group != pid);
+    let mut sent = vec![child.signal_group(signal).await];
+    if left {
+        sent.push(child.signal(signal).await);
+    }
+    for error in sent.into_iter().filter_map(Result::err) {
+        match error {
+            // It ended meanwhile, or the policy is ending everything.
+            SignalError::Ended(_) | SignalError::Stopped(_) => {}
+            error => say(error.to_string()),
+        }
     }
 }
 

@@ -62,6 +62,9 @@ impl Printer {
     }
 
     fn entry(&mut self, entry: &Entry) {
+        if self.failed {
+            return;
+        }
         let Some((name, parts)) = self.children.get_mut(&entry.child) else {
             self.early.entry(entry.child).or_default().push(entry.clone());
             return;

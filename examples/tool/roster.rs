@@ -1,14 +1,18 @@
 //! `Roster`: the children that were started, for job control and for what survives the end.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use actix_process::{Child, UnixSignal};
 use nix::{
     sys::wait::{Id, WaitPidFlag, WaitStatus, waitid},
     unistd::Pid,
 };
+use tokio::sync::mpsc::UnboundedSender;
 
-use super::groups::{self, Process};
+use super::{
+    groups::{self, Process},
+    signals::Event,
+};
 
 struct Member {
     name: usize,
@@ -17,30 +21,38 @@ struct Member {
     told: bool,
 }
 
-#[derive(Default)]
 pub(crate) struct Roster {
     members: RefCell<Vec<Member>>,
     /// The tool itself lets them stand still.
-    held: RefCell<bool>,
+    held: Cell<bool>,
+    events: UnboundedSender<Event>,
 }
 
 impl Roster {
+    pub(crate) fn new(events: UnboundedSender<Event>) -> Self {
+        Roster { members: RefCell::default(), held: Cell::new(false), events }
+    }
+
     pub(crate) fn add(&self, name: usize, child: Child) {
         let mut members = self.members.borrow_mut();
         members.retain(|it| it.child.try_wait().is_none() || !groups::is_empty(it.child.pid()));
         members.push(Member { name, child, told: false });
+        // It may have stopped before it was known here: that signal was for nothing.
+        let _ = self.events.send(Event::ChildChanged);
     }
 
     /// Stops every group.
     pub(crate) async fn hold(&self) {
-        self.held.replace(true);
+        self.held.set(true);
         self.signal(UnixSignal::SIGSTOP).await;
     }
 
     /// Continues every group.
     pub(crate) async fn resume(&self) {
         self.signal(UnixSignal::SIGCONT).await;
-        self.held.replace(false);
+        // One that stops again is told again.
+        self.members.borrow_mut().iter_mut().for_each(|member| member.told = false);
+        self.held.set(false);
     }
 
     async fn signal(&self, signal: UnixSignal) {
@@ -53,7 +65,7 @@ impl Roster {
 
     /// Those that have been stopped since the last look: a name's number, and the signal.
     pub(crate) fn newly_stopped(&self) -> Vec<(usize, UnixSignal)> {
-        if *self.held.borrow() {
+        if self.held.get() {
             return Vec::new();
         }
         let mut stopped = Vec::new();

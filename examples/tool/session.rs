@@ -66,10 +66,11 @@ impl Session {
         let policy = Policy::start()?;
         signals.listen(policy.clone(), tell.clone())?;
         let notes = Notes::start(tool)?;
+        let roster = Rc::new(Roster::new(tell.clone()));
         let printer = Printer::new(names, tell);
         let printer = Printer::start_in_arbiter(&Arbiter::new().handle(), move |_| printer);
         policy.subscribe(Subscribe::output(printer.clone().recipient())).await?;
-        Ok(Session { tool, policy, printer, notes, roster: Rc::default(), events })
+        Ok(Session { tool, policy, printer, notes, roster, events })
     }
 
     /// Waits until `done` has the exit code, or something else ends the tool; ends every child and
@@ -134,8 +135,10 @@ impl Session {
     }
 
     /// Writes the last lines, and waits until the output is taken; not for ever after a signal.
-    async fn until_written(&mut self, mut end: End, mut ending: Ending, lines: Vec<String>) -> End {
+    async fn until_written(&mut self, mut end: End, ending: Ending, lines: Vec<String>) -> End {
         let (printer, notes) = (self.printer.clone(), self.notes.clone());
+        // All of the grace is over already, or was cut short.
+        let mut limit = (ending.by + AFTER_GRACE).min(Instant::now().max(ending.by)) + LAST_OUTPUT;
         let mut written = pin!(async {
             // The printer ends with the program only.
             let _ = printer.send(Last(lines)).await;
@@ -147,7 +150,7 @@ impl Session {
                 Some(event) = self.events.recv() => {
                     if let Some((other, again)) = self.hear(event).await {
                         if !end.is_signal() && other.is_signal() {
-                            ending.by = Instant::now() + GRACE;
+                            limit = Instant::now() + GRACE;
                         }
                         end = end.or(other);
                         if again {
@@ -156,7 +159,7 @@ impl Session {
                     }
                 }
                 () = &mut written => return end,
-                () = sleep_until(ending.by + AFTER_GRACE + LAST_OUTPUT), if end.is_signal() => return end,
+                () = sleep_until(limit), if end.is_signal() => return end,
             }
         }
     }

@@ -23,10 +23,16 @@ pub fn path(name: &str) -> PathBuf {
     path
 }
 
-/// A tool with plain output, in a group of its own so that no signal of ours gets to the tests.
+/// A tool with plain output, in a group of its own so that no signal of ours gets to the tests. No
+/// signal is ignored, as SIGINT is where the tests run behind a script's `&`.
 pub fn command(name: &str, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
-    let mut command = Command::new(path(name));
-    command.args(args).process_group(0).stdin(Stdio::null());
+    let mut command = Command::new("env");
+    command
+        .arg("--default-signal")
+        .arg(path(name))
+        .args(args)
+        .process_group(0)
+        .stdin(Stdio::null());
     for variable in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE"] {
         command.env_remove(variable);
     }
