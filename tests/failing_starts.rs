@@ -3,11 +3,11 @@
 
 mod support;
 
-use std::{fs, io, os::unix::process::CommandExt, time::Duration};
+use std::{fs, io, time::Duration};
 
 use actix_process::{Command, Driver, Overflow, Policy, StartError};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use support::within;
+use support::{again, within};
 
 fn names_the_step_and_the_errno(error: &StartError, errno: i32) {
     let expected = io::Error::from_raw_os_error(errno).to_string();
@@ -51,24 +51,11 @@ fn too_few_descriptors() {
 
 #[test]
 fn too_few_threads() {
-    const LIMITED: &str = "ACTIX_PROCESS_TEST_LIMITED";
-    // The limit does not hold for root, so this test runs itself once more as another user.
-    if std::env::var_os(LIMITED).is_none() {
-        support::run_in(|| {
-            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-            let dir = tempfile::Builder::new().permissions(mode).tempdir().unwrap();
-            let copy = dir.path().join("again");
-            fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
-            let mut again = std::process::Command::new(&copy);
-            again.args(["--exact", "too_few_threads"]).env(LIMITED, "1").current_dir("/");
-            if nix::unistd::geteuid().is_root() {
-                again.uid(65_531).gid(65_531);
-            }
-            let output = again.output().unwrap();
-            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
-        });
-        return;
+    // The limit does not hold for root.
+    if again::told().is_none() {
+        return again::run("too_few_threads", "limited");
     }
+    again::become_another_user();
     support::run(async || {
         let (soft, hard) = getrlimit(Resource::RLIMIT_NPROC).unwrap();
         let threads = fs::read_dir("/proc/self/task").unwrap().count() as u64;
@@ -95,17 +82,8 @@ fn too_few_threads() {
 /// In a sandbox that refuses both ways of launching. What a container refuses is refused here, too.
 #[test]
 fn no_way_of_launching() {
-    const FILTERED: &str = "ACTIX_PROCESS_TEST_FILTERED";
-    let Some(filtered) = std::env::var_os(FILTERED) else {
-        support::run_in(|| {
-            for refused in ["clone3", "both"] {
-                let mut again = std::process::Command::new(std::env::current_exe().unwrap());
-                again.args(["--exact", "no_way_of_launching"]).env(FILTERED, refused);
-                let output = again.output().unwrap();
-                assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
-            }
-        });
-        return;
+    let Some(filtered) = again::told() else {
+        return ["clone3", "both"].iter().for_each(|it| again::run("no_way_of_launching", it));
     };
     support::run(async || {
         refuse(filtered == "both");

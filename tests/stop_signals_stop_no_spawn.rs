@@ -4,7 +4,6 @@
 mod support;
 
 use std::{
-    os::unix::process::CommandExt,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::SeqCst},
@@ -17,9 +16,7 @@ use nix::{
     sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, sigaction},
     unistd::Pid,
 };
-use support::within;
-
-const AGAIN: &str = "ACTIX_PROCESS_TEST_STOPPED";
+use support::{again, within};
 
 /// Of the process's own group.
 const GROUP: Pid = Pid::from_raw(0);
@@ -30,15 +27,8 @@ extern "C" fn nothing(_: i32) {}
 /// kernel sends no stops.
 #[test]
 fn four_hundred_rounds() {
-    if std::env::var_os(AGAIN).is_none() {
-        support::run_in(|| {
-            let mut again = std::process::Command::new(std::env::current_exe().unwrap());
-            again.args(["--exact", "four_hundred_rounds"]).env(AGAIN, "1").process_group(0);
-            let output = again.output().unwrap();
-            let text = String::from_utf8_lossy(&output.stdout).into_owned();
-            assert!(output.status.success(), "{}: {text}", output.status);
-        });
-        return;
+    if again::told().is_none() {
+        return again::run("four_hundred_rounds", "stopped");
     }
     // The program itself goes on, as one does that has something to do before it stops.
     let handler =

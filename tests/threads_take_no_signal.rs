@@ -13,7 +13,7 @@ use nix::sys::{
     resource::{Resource, getrlimit, setrlimit},
     signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, sigaction},
 };
-use support::{run_with_both_launches, within};
+use support::{again, run_with_both_launches, within};
 
 /// The mask of a status line of `/proc`.
 fn mask(status: &str, name: &str) -> u64 {
@@ -92,19 +92,13 @@ fn library_masks() -> Vec<(String, u64)> {
 /// Runs the test of this name once more in a process of its own, in which no thread of the harness
 /// takes SIGTERM. True in that process.
 fn alone(test: &str) -> bool {
-    const ALONE: &str = "ACTIX_PROCESS_TEST_ALONE";
-    if std::env::var_os(ALONE).is_some() {
+    if again::told().is_some() {
         return true;
     }
-    support::run_in(|| {
-        let sigterm = SigSet::from(Signal::SIGTERM);
-        sigterm.thread_block().unwrap();
-        let mut again = std::process::Command::new(std::env::current_exe().unwrap());
-        let output = again.args(["--exact", test]).env(ALONE, "1").output().unwrap();
-        sigterm.thread_unblock().unwrap();
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(output.status.success(), "{}: {text}", output.status);
-    });
+    let sigterm = SigSet::from(Signal::SIGTERM);
+    sigterm.thread_block().unwrap();
+    again::run(test, "alone");
+    sigterm.thread_unblock().unwrap();
     false
 }
 

@@ -18,7 +18,7 @@ and a carriage return begins a new line. A line over 1 MiB is cut, marked by `â€
 A child's exit line comes after all of its output. The exit code is the first
 non-zero status (128 and the signal's number for a signal, 126 for a command that
 cannot be started), 1 if the output cannot be written, 2 for a bad command line,
-and 141 if nobody reads the output any more.
+and 141 if the reader of the output has gone.
 
 Ctrl-C, SIGTERM, SIGHUP or SIGQUIT ends all children: TERM, and KILL after
 5 seconds or at a second signal; the same signal then ends merge itself (130, 143,

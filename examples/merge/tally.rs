@@ -36,7 +36,7 @@ impl Tally {
             }
         }
         if let Some(done) = self.done.take_if(|_| self.unended == 0) {
-            // After a signal nobody waits for it.
+            // After a signal its receiver has gone.
             let _ = done.send(self.first_failure);
         }
     }

@@ -129,7 +129,7 @@ impl Board {
         }
         let all = self.places.iter().all(|place| matches!(place.state, State::Ended { .. }));
         if let Some(done) = self.done.take_if(|_| all) {
-            // After a signal nobody waits for it.
+            // After a signal its receiver has gone.
             let _ = done.send(self.first_failure);
         }
     }

@@ -76,7 +76,7 @@ fn take(stdin: BorrowedFd<'_>, terminal: bool, requests: &Recipient<Request>) ->
     }
 }
 
-/// Whether the terminal is another group's now. One that does not control the tool is nobody's.
+/// Whether the terminal is another group's now. A terminal that does not control the tool has no foreground.
 fn in_background(terminal: BorrowedFd<'_>) -> bool {
     tcgetpgrp(terminal).is_ok_and(|foreground| foreground != getpgrp())
 }

@@ -33,8 +33,8 @@ While it runs, type `restart NAME` or `stop NAME`: TERM to the whole group, KILL
 one starts when nothing of the old one runs any more. On a terminal this is read in the foreground.
 
 It ends when all processes have ended, with the first non-zero status (126 for one that cannot be
-started); 1 if the output cannot be written, 2 for a bad command line or Procfile, 141 if nobody
-reads the output any more. Ctrl-C, SIGTERM, SIGHUP or SIGQUIT ends them all (KILL after 5 s or at a
+started); 1 if the output cannot be written, 2 for a bad command line or Procfile, 141 if
+the reader of the output has gone. Ctrl-C, SIGTERM, SIGHUP or SIGQUIT ends them all (KILL after 5 s or at a
 second signal), and then procfile itself by the same signal (130, 143, 129, 131 in a shell). What
 cannot be ended is named on the last line. Ctrl-Z stops the processes, too. A process that wants the
 terminal is stopped, which is told. NO_COLOR, CLICOLOR=0, CLICOLOR_FORCE and TERM=dumb are followed.";

@@ -10,7 +10,7 @@ use nix::{
 
 use super::text::visible;
 
-/// A process that runs: not one that has ended and that nobody has reaped yet.
+/// A process that runs: a zombie does not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Process {
     pub(crate) pid: i32,
