@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    os::fd::OwnedFd,
+    os::fd::{AsFd, OwnedFd},
     sync::{Arc, atomic::Ordering::SeqCst},
     time::Instant,
 };
@@ -52,20 +52,25 @@ impl Unregistered {
 
 impl Drop for Unregistered {
     fn drop(&mut self) {
-        self.kill();
         if let Some(pidfd) = self.pidfd.take() {
-            wait::discard(pidfd.get_ref());
+            end(&pidfd, self.leads_group);
         }
     }
 }
 
-fn kill(pidfd: impl std::os::fd::AsFd, leads_group: bool) {
+fn kill(pidfd: impl AsFd, leads_group: bool) {
     if leads_group {
         // EINVAL before Linux 6.9: it leaves what the child itself started.
         let _ = pidfd::signal_group(&pidfd, Signal::SIGKILL);
     }
     // ESRCH: it has ended already.
     let _ = pidfd::signal(pidfd, Signal::SIGKILL);
+}
+
+/// Kills a process, and the group that it leads, and reaps it.
+fn end(pidfd: impl AsFd, leads_group: bool) {
+    kill(&pidfd, leads_group);
+    wait::discard(pidfd);
 }
 
 impl Spawner {
@@ -88,8 +93,7 @@ impl Spawner {
         if self.closing.load(SeqCst) {
             // The launch may have hung until now; the policy may be gone.
             if let Ok(Launched { pidfd, .. }) = &launched {
-                kill(pidfd, command.leads_group());
-                wait::discard(pidfd);
+                end(pidfd, command.leads_group());
             }
             return Err(refused(command));
         }
@@ -188,8 +192,7 @@ impl Spawner {
             }
         });
         watched.map_err(|(pidfd, error)| {
-            kill(&pidfd, leads_group);
-            wait::discard(&pidfd);
+            end(&pidfd, leads_group);
             error
         })
     }
