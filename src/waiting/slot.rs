@@ -138,7 +138,7 @@ impl ChildSlot {
         }
         let was_let_go = ready!(self.poll_watched(&mut progress, cx));
         let polled = self.poll_step(&mut progress, cx);
-        drop(progress);
+        self.report(progress);
         if was_let_go {
             trace::warn!(
                 child = %self.id(),
@@ -149,15 +149,15 @@ impl ChildSlot {
     }
 
     fn poll_step(&self, progress: &mut Progress, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if progress.record.is_some() {
-            return Poll::Ready(self.step(progress).map(|_| ()));
-        }
         loop {
-            let mut ready = ready!(self.pidfd.poll_read_ready(cx))?;
-            if self.step(progress)? {
+            if progress.record.is_some() {
                 return Poll::Ready(Ok(()));
             }
-            ready.clear_ready();
+            let mut ready = ready!(self.pidfd.poll_read_ready(cx))?;
+            self.step(progress)?;
+            if progress.record.is_none() {
+                ready.clear_ready();
+            }
         }
     }
 
@@ -192,29 +192,39 @@ impl ChildSlot {
             return false;
         };
         let step = catch_unwind(AssertUnwindSafe(|| self.step(&mut progress)));
-        step.unwrap_or_else(|panic| {
+        if let Err(panic) = step {
             progress.panic = Some(panic);
-            Ok(false)
-        })
-        .unwrap_or(false)
+            return false;
+        }
+        self.report(progress)
     }
 
-    /// Takes every step that can be taken now, each once. True once the read loop is told.
-    fn step(&self, progress: &mut Progress) -> io::Result<bool> {
+    /// Reaps the child if it has ended and is not reaped yet.
+    fn step(&self, progress: &mut Progress) -> io::Result<()> {
         if progress.record.is_none() {
             progress.record = self.reap()?.map(Box::new);
         }
-        if progress.record.is_none() {
-            return Ok(false);
+        if progress.record.is_some() {
+            fault_point!(WaiterAfterReap);
         }
-        fault_point!(WaiterAfterReap);
-        if let Some(status_pipe) = progress.status_pipe.take() {
+        Ok(())
+    }
+
+    /// Tells the read loop, once, that the record is there. True if it is there.
+    fn report(&self, mut progress: MutexGuard<'_, Progress>) -> bool {
+        if progress.record.is_none() {
+            return false;
+        }
+        let status_pipe = progress.status_pipe.take();
+        // The write wakes the read loop, which takes this lock.
+        drop(progress);
+        if let Some(status_pipe) = status_pipe {
             // If it cannot be written, its end tells the same: the drop is what counts.
             let _ = pipe::write_now(&status_pipe, &[1]);
             drop(status_pipe);
             self.link.nudge(self.id());
         }
-        Ok(true)
+        true
     }
 
     /// Reaps the child if it has ended. Peeks first: until it is reaped its PID stays taken.
