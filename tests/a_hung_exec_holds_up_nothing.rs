@@ -13,6 +13,10 @@ use std::{
 
 use actix_process::{Command, Policy, SpawnStep};
 use futures::FutureExt;
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use support::{until, within};
 
 /// A program whose execution waits: the kernel asks the holder of a lease to give it up first, and
@@ -114,7 +118,7 @@ fn a_shutdown_ends_the_others_at_once_and_refuses_the_one_that_hangs() {
 }
 
 #[test]
-fn one_that_was_given_up_is_undone_when_it_gets_on() {
+fn one_that_was_given_up_is_killed_though_it_hangs() {
     support::run(async || {
         let directory = tempfile::tempdir().unwrap();
         let hanging = Hanging::new(directory.path(), "one");
@@ -123,17 +127,26 @@ fn one_that_was_given_up_is_undone_when_it_gets_on() {
         assert!((&mut spawn).now_or_never().is_none());
         until("it hangs", || hanging.is_hung()).await;
         drop(spawn);
-        hanging.release();
-        let mut log = policy.log(actix_process::Start::Beginning);
-        let mut exits = 0;
-        while exits == 0 {
-            let batch = within(log.next()).await.unwrap();
-            let exited = |entry: &&actix_process::Entry| {
-                matches!(entry.fact, actix_process::Fact::Exited(_))
-            };
-            exits += batch.entries().filter(exited).count();
-        }
-        drop(log);
+        until("it is killed and reaped", || support::children().is_empty()).await;
+        policy.shutdown(Duration::ZERO).await;
+    });
+}
+
+#[test]
+fn one_that_something_else_kills_is_an_error_that_says_so() {
+    support::run(async || {
+        let directory = tempfile::tempdir().unwrap();
+        let hanging = Hanging::new(directory.path(), "one");
+        let policy = Policy::start().unwrap();
+        let mut spawn = Box::pin(policy.spawn(hanging.command()));
+        assert!((&mut spawn).now_or_never().is_none());
+        until("it hangs", || hanging.is_hung()).await;
+        let [pid] = &support::children()[..] else { panic!("not one child") };
+        kill(Pid::from_raw(pid.parse().unwrap()), Signal::SIGKILL).unwrap();
+        let error = within(spawn).await.unwrap_err();
+        assert_eq!(error.step, SpawnStep::Execute);
+        assert!(error.to_string().contains("SIGKILL"), "{error}");
+        assert_eq!(support::children(), [""; 0]);
         policy.shutdown(Duration::ZERO).await;
     });
 }

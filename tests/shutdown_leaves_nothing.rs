@@ -7,8 +7,9 @@ mod support;
 use std::time::{Duration, Instant};
 
 use actix_process::{
-    Command, ExitStatus, Fact, Policy, ProcessGroup, Start, Stdin, Subscribe, Terminal,
+    Command, ExitStatus, Fact, Policy, ProcessGroup, SpawnStep, Start, Stdin, Subscribe, Terminal,
 };
+use futures::FutureExt;
 use support::{recorder, run, run_in};
 
 const STUBBORN: &str = "trap '' TERM; echo ready; while :; do sleep 1; done";
@@ -171,6 +172,23 @@ fn a_second_shutdown_shortens_the_grace() {
         support::within(policy.shutdown(Duration::ZERO)).await;
         support::within(patient).await.unwrap();
         assert!(!support::exists(child.pid()));
+    });
+}
+
+#[test]
+fn a_spawn_that_is_asked_for_meanwhile_is_refused_at_once() {
+    run(async || {
+        let policy = Policy::start().unwrap();
+        policy.spawn(Command::shell(STUBBORN).process_group(ProcessGroup::Own)).await.unwrap();
+        let mut patient = Box::pin(policy.shutdown(support::DEADLINE * 2));
+        assert!((&mut patient).now_or_never().is_none());
+        let error = support::within(policy.spawn(Command::new("true"))).await.unwrap_err();
+        assert_eq!(error.step, SpawnStep::Intake);
+        let sent = policy.addr().send(actix_process::Spawn::new(Command::new("true")));
+        let answer = support::within(sent).await.expect("an answer, not a closed mailbox");
+        assert_eq!(answer.unwrap_err().step, SpawnStep::Intake);
+        support::within(policy.shutdown(Duration::ZERO)).await;
+        support::within(patient).await;
     });
 }
 

@@ -35,6 +35,9 @@ pub(super) fn check(command: &Command) -> io::Result<()> {
     if command.terminal.is_some() && matches!(command.group, ProcessGroup::Join(_)) {
         return Err(invalid("a child on a terminal leads a process group of its own"));
     }
+    if matches!(command.group, ProcessGroup::Join(group) if group <= 0) {
+        return Err(invalid("the process group to join is not a positive number"));
+    }
     if command.share.is_some_and(|share| share.bytes == 0) {
         return Err(invalid("the share of the log is 0 bytes"));
     }

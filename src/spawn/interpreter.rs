@@ -67,24 +67,43 @@ fn script(head: &[u8]) -> Option<&[u8]> {
 /// The program header of this type names the loader (elf(5)).
 const PT_INTERP: u64 = 3;
 
-/// The path of the loader in a 64-bit ELF file of this machine's byte order.
+/// Where an ELF file has what leads to its loader: offsets and lengths in bytes.
+struct Layout {
+    /// Of an address or an offset.
+    word: usize,
+    /// In the file: the place, the length and the number of program headers.
+    headers: [usize; 3],
+    /// In a program header: the place and the length of what it describes.
+    content: [usize; 2],
+}
+
+const OF_64_BITS: Layout = Layout { word: 8, headers: [32, 54, 56], content: [8, 32] };
+const OF_32_BITS: Layout = Layout { word: 4, headers: [28, 42, 44], content: [4, 16] };
+
+/// The path of the loader in an ELF file of this machine's byte order.
 fn loader(file: &File, head: &[u8]) -> Option<Vec<u8>> {
     let number = |bytes: &[u8], at: usize, len: usize| {
         let mut value = [0; 8];
         value[..len].copy_from_slice(bytes.get(at..at + len)?);
         Some(u64::from_le_bytes(value))
     };
-    if !cfg!(target_endian = "little") || !head.starts_with(b"\x7fELF\x02\x01") {
-        return None;
-    }
-    let (start, size, count) = (number(head, 32, 8)?, number(head, 54, 2)?, number(head, 56, 2)?);
+    let layout = match head.get(..6)? {
+        _ if !cfg!(target_endian = "little") => return None,
+        b"\x7fELF\x02\x01" => OF_64_BITS,
+        b"\x7fELF\x01\x01" => OF_32_BITS,
+        _ => return None,
+    };
+    let [start, size, count] = layout.headers;
+    let (start, size, count) =
+        (number(head, start, layout.word)?, number(head, size, 2)?, number(head, count, 2)?);
     for place in 0..count {
         let mut header = [0; 56];
-        file.read_exact_at(&mut header, start.checked_add(place * size)?).ok()?;
-        if number(&header, 0, 4)? == PT_INTERP {
-            let (offset, len) = (number(&header, 8, 8)?, number(&header, 32, 8)?);
-            let mut path = vec![0; usize::try_from(len).ok().filter(|len| *len <= 4096)?];
-            file.read_exact_at(&mut path, offset).ok()?;
+        let header = &mut header[..usize::try_from(size).ok()?.min(56)];
+        file.read_exact_at(header, start.checked_add(place * size)?).ok()?;
+        if number(header, 0, 4)? == PT_INTERP {
+            let [offset, len] = layout.content.map(|at| number(header, at, layout.word));
+            let mut path = vec![0; usize::try_from(len?).ok().filter(|len| *len <= 4096)?];
+            file.read_exact_at(&mut path, offset?).ok()?;
             path.truncate(path.iter().position(|byte| *byte == 0)?);
             return Some(path);
         }
@@ -104,5 +123,18 @@ mod tests {
         assert_eq!(script(b"echo"), None);
         let loader = interpreter_of(Path::new("/bin/sh")).unwrap();
         assert!(loader.is_file(), "{loader:?}");
+    }
+
+    #[test]
+    fn a_32_bit_program_names_its_loader() {
+        let mut elf = vec![0; 52 + 32];
+        elf[..6].copy_from_slice(b"\x7fELF\x01\x01");
+        (elf[28], elf[42], elf[44]) = (52, 32, 1);
+        (elf[52], elf[52 + 4], elf[52 + 16]) = (3, 84, 18);
+        elf.extend(b"/lib/ld-linux.so.2".iter().chain(&[0]));
+        elf[52 + 16] += 1;
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        std::io::Write::write_all(&mut file, &elf).unwrap();
+        assert_eq!(interpreter_of(file.path()), Some("/lib/ld-linux.so.2".into()));
     }
 }

@@ -5,7 +5,7 @@ use std::{
     cell::{Cell, RefCell},
     io,
     rc::Rc,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -14,7 +14,11 @@ use crossbeam_channel::Sender;
 use nix::sys::signal::Signal;
 use tokio::{sync::mpsc, time::sleep};
 
-use super::{Job, Spawner, launch::Launcher};
+use super::{
+    Job, Spawner,
+    launch::Launcher,
+    spawner::{Reply, Taken},
+};
 use crate::{
     supervise::trace,
     sys::{clone::UnderWay, signal_mask},
@@ -33,31 +37,35 @@ const TICK: Duration = Duration::from_millis(10);
 /// The job that a thread has in hand.
 #[derive(Debug, Default)]
 pub(super) struct Work {
-    since: Mutex<Option<Instant>>,
+    in_hand: Mutex<Option<(Instant, Reply)>>,
     birth: Arc<UnderWay>,
 }
 
 impl Work {
-    fn set(&self, since: Option<Instant>) {
-        *self.since.lock().unwrap_or_else(PoisonError::into_inner) = since;
+    fn in_hand(&self) -> MutexGuard<'_, Option<(Instant, Reply)>> {
+        self.in_hand.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn begin(&self) {
-        self.set(Some(Instant::now()));
+    /// False if the job's caller has given it up.
+    pub(super) fn begin(&self, reply: Reply) -> bool {
+        let wanted = !reply.is_given_up();
+        if wanted {
+            *self.in_hand() = Some((Instant::now(), reply));
+        }
+        wanted
     }
 
-    pub(super) fn end(&self) {
-        self.set(None);
+    /// Where the answer goes.
+    pub(super) fn end(&self) -> Option<Reply> {
+        self.in_hand().take().map(|(_, reply)| reply)
     }
 
-    /// For how long the thread has been at it; `None` if it has no job.
-    fn elapsed(&self) -> Option<Duration> {
-        let since = *self.since.lock().unwrap_or_else(PoisonError::into_inner);
-        since.map(|since| since.elapsed())
-    }
-
-    fn is_stuck(&self) -> bool {
-        self.elapsed().is_some_and(|elapsed| elapsed > STUCK)
+    /// What a thread that is stuck needs to get on, if this one is.
+    fn needs(&self) -> Option<Signal> {
+        let in_hand = self.in_hand();
+        let (_, reply) = in_hand.as_ref().filter(|(since, _)| since.elapsed() > STUCK)?;
+        // A Ctrl-Z in the last moment before the exec has stopped the child.
+        Some(if reply.is_given_up() { Signal::SIGKILL } else { Signal::SIGCONT })
     }
 }
 
@@ -70,9 +78,11 @@ struct SpawnThread {
 /// The threads, and the way to give them work. It lives on the policy's thread.
 #[derive(Debug)]
 pub(crate) struct SpawnPool {
-    jobs: Sender<Job>,
+    jobs: Sender<Taken>,
     spawner: Spawner,
     threads: RefCell<Vec<SpawnThread>>,
+    /// Each job that is not done yet has one, too.
+    undone: Arc<()>,
     /// A task looks for stuck spawns.
     watched: Cell<bool>,
 }
@@ -83,9 +93,9 @@ impl SpawnPool {
     /// # Errors
     ///
     /// If one cannot be made.
-    pub(crate) fn start(jobs: Sender<Job>, spawner: Spawner) -> io::Result<Rc<Self>> {
-        let (threads, watched) = (RefCell::default(), Cell::new(false));
-        let pool = Rc::new(SpawnPool { jobs, spawner, threads, watched });
+    pub(crate) fn start(jobs: Sender<Taken>, spawner: Spawner) -> io::Result<Rc<Self>> {
+        let (threads, undone, watched) = (RefCell::default(), Arc::default(), Cell::new(false));
+        let pool = Rc::new(SpawnPool { jobs, spawner, threads, undone, watched });
         for _ in 0..THREADS {
             pool.add_thread().inspect_err(|_| pool.end())?;
         }
@@ -106,8 +116,12 @@ impl SpawnPool {
 
     /// Has a job done by the next thread that is free.
     pub(super) fn give(self: &Rc<Self>, job: Job) {
-        if let Err(unsent) = self.jobs.send(job) {
-            return unsent.into_inner().refuse();
+        if self.spawner.is_closed() {
+            return job.refuse();
+        }
+        if let Err(unsent) = self.jobs.send((job, Arc::clone(&self.undone))) {
+            let (job, _) = unsent.into_inner();
+            return job.refuse();
         }
         if !self.watched.replace(true) {
             let pool = Rc::clone(self);
@@ -119,8 +133,7 @@ impl SpawnPool {
     async fn watch(&self) {
         loop {
             sleep(TICK).await;
-            let is_idle = |thread: &SpawnThread| thread.work.elapsed().is_none();
-            if self.jobs.is_empty() && self.threads.borrow().iter().all(is_idle) {
+            if Arc::strong_count(&self.undone) == 1 {
                 break;
             }
             self.look_after_stuck();
@@ -131,10 +144,11 @@ impl SpawnPool {
     fn look_after_stuck(&self) {
         let threads = self.threads.borrow().len();
         let mut stuck = 0;
-        for thread in self.threads.borrow().iter().filter(|thread| thread.work.is_stuck()) {
-            stuck += 1;
-            // A Ctrl-Z in the last moment before the exec has stopped it.
-            thread.work.birth.signal(Signal::SIGCONT);
+        for thread in &*self.threads.borrow() {
+            if let Some(signal) = thread.work.needs() {
+                stuck += 1;
+                thread.work.birth.signal(signal);
+            }
         }
         if stuck == threads && !self.jobs.is_empty() && !self.spawner.inbox.is_closed() {
             match self.add_thread() {
@@ -151,13 +165,13 @@ impl SpawnPool {
         let (stopped, ended) = mpsc::channel(1);
         for _ in &*self.threads.borrow() {
             // There is a receiver: the pool's own.
-            let _ = self.jobs.send(Job::Stop(stopped.clone()));
+            let _ = self.jobs.send((Job::Stop(stopped.clone()), Arc::default()));
         }
         ended
     }
 
     fn refuse_waiting(&self) {
-        while let Ok(job) = self.spawner.jobs.try_recv() {
+        while let Ok((job, _)) = self.spawner.jobs.try_recv() {
             job.refuse();
         }
     }

@@ -58,21 +58,32 @@ impl Job {
             Job::Stop(_) => {}
         }
     }
+}
 
-    /// Whether its caller has given it up.
-    fn is_given_up(&self) -> bool {
+/// Where the answer to a job goes.
+#[derive(Debug)]
+pub(super) enum Reply {
+    Child(SpawnReply),
+    Pipeline(PipelineReply),
+}
+
+impl Reply {
+    /// Whether the caller has given the job up.
+    pub(super) fn is_given_up(&self) -> bool {
         match self {
-            Job::Spawn(_, _, reply) => reply.as_ref().is_some_and(|reply| reply.is_closed()),
-            Job::Pipeline(_, reply) => reply.as_ref().is_some_and(|reply| reply.is_closed()),
-            Job::Stop(_) => false,
+            Reply::Child(reply) => reply.as_ref().is_some_and(|reply| reply.is_closed()),
+            Reply::Pipeline(reply) => reply.as_ref().is_some_and(|reply| reply.is_closed()),
         }
     }
 }
 
+/// A job, and what is dropped when it is done: the pool knows by it that there is none.
+pub(crate) type Taken = (Job, Arc<()>);
+
 /// What a spawn thread works with.
 #[derive(Debug, Clone)]
 pub(crate) struct Spawner {
-    pub(crate) jobs: Receiver<Job>,
+    pub(crate) jobs: Receiver<Taken>,
     pub(crate) closing: Arc<AtomicBool>,
     pub(crate) link: Arc<LoopLink>,
     pub(crate) inbox: Arc<Inbox>,
@@ -88,13 +99,14 @@ impl Spawner {
     /// Works until it is told to stop. A panic costs its job, whose child is killed and reaped, and
     /// not the thread.
     pub(super) fn run(self, mut launcher: Launcher, work: &Work) {
-        while let Ok(job) = self.jobs.recv() {
+        while let Ok((job, taken)) = self.jobs.recv() {
             if let Job::Stop(_) = job {
                 break;
             }
-            work.begin();
-            let done = catch_unwind(AssertUnwindSafe(|| self.act(&mut launcher, job)));
+            let done = catch_unwind(AssertUnwindSafe(|| self.act(&mut launcher, job, work)));
+            // What a panic has left of it.
             work.end();
+            drop(taken);
             if let Err(panic) = done {
                 trace::error!(message = message_of(&*panic), "a spawn panicked");
                 dispose(panic);
@@ -102,24 +114,36 @@ impl Spawner {
         }
     }
 
-    fn act(&self, launcher: &mut Launcher, job: Job) {
-        if self.closing.load(SeqCst) {
+    /// Whether the policy takes nothing in any more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closing.load(SeqCst) || self.inbox.is_closed()
+    }
+
+    fn act(&self, launcher: &mut Launcher, job: Job, work: &Work) {
+        if self.is_closed() {
             return job.refuse();
-        }
-        if job.is_given_up() {
-            return;
         }
         match job {
             Job::Spawn(id, message, reply) => {
+                if !work.begin(Reply::Child(reply)) {
+                    return;
+                }
                 let Spawn { command, exit_to } = *message;
                 let child = self.spawn(launcher, Link { id, command }, exit_to);
-                if let Some(Ok(child)) = answer(reply, child) {
+                if let Some(Reply::Child(reply)) = work.end()
+                    && let Some(Ok(child)) = answer(reply, child)
+                {
                     child.undo();
                 }
             }
             Job::Pipeline(links, reply) => {
+                if !work.begin(Reply::Pipeline(reply)) {
+                    return;
+                }
                 let children = self.spawn_pipeline(launcher, links);
-                if let Some(Ok(pipeline)) = answer(reply, children.map(RunningPipeline::new)) {
+                if let Some(Reply::Pipeline(reply)) = work.end()
+                    && let Some(Ok(pipeline)) = answer(reply, children.map(RunningPipeline::new))
+                {
                     pipeline.undo();
                 }
             }

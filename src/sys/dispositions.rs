@@ -35,7 +35,38 @@ fn bit(signal: i32) -> u64 {
 
 /// Whether a child is to ignore the signal. `SIGCHLD` and `SIGPIPE` it never does: a program that
 /// waits for children of its own, or writes into a pipe, relies on their defaults.
-pub(super) fn stays_ignored(signal: i32) -> bool {
+fn stays_ignored(signal: i32) -> bool {
     !matches!(signal, libc::SIGCHLD | libc::SIGPIPE)
         && IGNORED_AT_START.load(Relaxed) & bit(signal) != 0
+}
+
+/// Gives a signal the disposition that programs start with. The C library keeps two signals to
+/// itself, and the kernel refuses `SIGKILL` and `SIGSTOP`.
+///
+/// # Safety
+///
+/// Only in a new process that has a table of handlers of its own.
+pub(super) unsafe fn reset(signal: i32) {
+    let ignored = stays_ignored(signal);
+    // SAFETY: as the caller promises.
+    unsafe { set(signal, if ignored { libc::SIG_IGN } else { libc::SIG_DFL }) };
+}
+
+/// Sets a disposition that is not a handler. Past the C library, which takes a lock of the program's
+/// for `SIGABRT`: a child that is killed while it has that would keep it for ever.
+///
+/// # Safety
+///
+/// As [`reset`].
+pub(super) unsafe fn set(signal: i32, disposition: libc::sighandler_t) {
+    const OF_THE_C_LIBRARY: [i32; 2] = [32, 33];
+    if OF_THE_C_LIBRARY.contains(&signal) {
+        return;
+    }
+    // The kernel's structure begins with the disposition; flags and mask are for handlers.
+    let action = [disposition, 0, 0, 0, 0];
+    const MASK_BYTES: usize = 8;
+    let none = std::ptr::null_mut::<libc::c_void>();
+    // SAFETY: the structure is as long as the kernel's, and no handler is installed.
+    unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, action.as_ptr(), none, MASK_BYTES) };
 }

@@ -107,18 +107,10 @@ pub(super) unsafe fn prepare_and_execute(birth: &mut Birth<'_>) -> BirthStep {
         }
         // After the descriptors: a number may be above the limit.
         limits::restore_open_files();
-        (1..=dispositions::LAST).for_each(|signal| reset(signal));
+        (1..=dispositions::LAST).for_each(|signal| dispositions::reset(signal));
         execute(birth);
     }
     BirthStep::Execute
-}
-
-/// Gives a signal the disposition that programs start with. The C library keeps two signals to
-/// itself and refuses them, as the kernel does with `SIGKILL` and `SIGSTOP`.
-unsafe fn reset(signal: i32) {
-    let ignored = dispositions::stays_ignored(signal);
-    // SAFETY: no handler is installed, and the table of handlers is the child's own.
-    unsafe { libc::signal(signal, if ignored { libc::SIG_IGN } else { libc::SIG_DFL }) };
 }
 
 /// Gives the descriptors their numbers; `dup2` takes CLOEXEC off. A descriptor that has one of the
@@ -206,9 +198,10 @@ unsafe fn unblocked(execute: impl FnOnce() -> libc::c_int) {
         let (mut none, mut all) = (mem::zeroed(), mem::zeroed());
         libc::sigemptyset(&mut none);
         libc::sigfillset(&mut all);
-        for signal in [libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU] {
-            libc::signal(signal, libc::SIG_IGN);
-            reset(signal);
+        // A terminal's own last: what comes after it is the shortest.
+        for signal in [libc::SIGTTIN, libc::SIGTTOU, libc::SIGTSTP] {
+            dispositions::set(signal, libc::SIG_IGN);
+            dispositions::reset(signal);
         }
         libc::sigprocmask(libc::SIG_SETMASK, &none, ptr::null_mut());
         execute();

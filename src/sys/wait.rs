@@ -1,4 +1,4 @@
-//! `waitid` with the resource usage: asking after children without blocking.
+//! `waitid` with the resource usage.
 
 use std::{
     io,
@@ -40,17 +40,27 @@ pub(crate) fn is_gone(error: &io::Error) -> bool {
 
 /// Whether such a child has ended, without reaping it. `ECHILD` if there is none to wait for.
 pub(crate) fn peek(which: Which<'_>) -> io::Result<Option<Ended>> {
-    wait(which, libc::WNOWAIT)
+    wait(which, libc::WNOHANG | libc::WNOWAIT)
 }
 
 /// Reaps such a child if it has ended.
 pub(crate) fn reap(which: Which<'_>) -> io::Result<Option<Ended>> {
-    wait(which, 0)
+    wait(which, libc::WNOHANG)
 }
 
-/// Reaps a process that died on the way to its program, if this one did: it has no exit signal yet.
+/// Reaps a process that a signal ended on the way to its program; `None` if it runs its program.
+///
+/// 1. The signal ends the process. The kernel lets its parent go on as soon as it has given up the
+///    memory, which is some time before it can be reaped: hence the wait.
+/// 2. A process has no exit signal until its exec, so `__WCLONE` finds it before the exec only. One
+///    that runs its program is `ECHILD` at once.
 pub(crate) fn reap_unborn(pidfd: BorrowedFd<'_>) -> Option<Ended> {
-    wait(Which::Pidfd(pidfd), libc::__WCLONE).ok().flatten()
+    loop {
+        match wait(Which::Pidfd(pidfd), libc::__WCLONE) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            ended => return ended.ok().flatten(),
+        }
+    }
 }
 
 /// Reaps a process that has ended or is about to, and that is of no use.
@@ -76,7 +86,7 @@ fn wait(which: Which<'_>, flags: libc::c_int) -> io::Result<Option<Ended>> {
             kind,
             id,
             info.as_mut_ptr(),
-            libc::WEXITED | libc::WNOHANG | flags,
+            libc::WEXITED | flags,
             usage.as_mut_ptr(),
         )
     };

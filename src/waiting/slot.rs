@@ -149,15 +149,15 @@ impl ChildSlot {
     }
 
     fn poll_step(&self, progress: &mut Progress, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if progress.record.is_some() {
+            return Poll::Ready(self.step(progress).map(|_| ()));
+        }
         loop {
-            if progress.record.is_some() {
+            let mut ready = ready!(self.pidfd.poll_read_ready(cx))?;
+            if self.step(progress)? {
                 return Poll::Ready(Ok(()));
             }
-            let mut ready = ready!(self.pidfd.poll_read_ready(cx))?;
-            self.step(progress)?;
-            if progress.record.is_none() {
-                ready.clear_ready();
-            }
+            ready.clear_ready();
         }
     }
 
@@ -199,15 +199,15 @@ impl ChildSlot {
         self.report(progress)
     }
 
-    /// Reaps the child if it has ended and is not reaped yet.
-    fn step(&self, progress: &mut Progress) -> io::Result<()> {
+    /// Reaps the child if it has ended and is not reaped yet. True once the record is there.
+    fn step(&self, progress: &mut Progress) -> io::Result<bool> {
         if progress.record.is_none() {
             progress.record = self.reap()?.map(Box::new);
         }
         if progress.record.is_some() {
             fault_point!(WaiterAfterReap);
         }
-        Ok(())
+        Ok(progress.record.is_some())
     }
 
     /// Tells the read loop, once, that the record is there. True if it is there.
@@ -264,7 +264,8 @@ impl ChildSlot {
             )),
             Target::Group => {
                 let group = self.signal_group(signal);
-                if reaped || self.is_in_its_group() {
+                // There is no next signal after a KILL: a child that comes and goes gets it twice.
+                if reaped || (signal != UnixSignal::SIGKILL && self.is_in_its_group()) {
                     group
                 } else {
                     let left = pidfd::signal(&self.pidfd, signal);
