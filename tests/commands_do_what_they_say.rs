@@ -177,6 +177,19 @@ fn a_parent_without_standard_input_has_children_with_it() {
     });
 }
 
+/// Nothing that is in the way can be moved above it.
+#[test]
+fn an_extra_descriptor_may_have_the_highest_number_that_there_can_be() {
+    run_with_both_launches(async |policy| {
+        let (_, highest) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+        let highest = i32::try_from(highest).unwrap() - 1;
+        let file = std::fs::File::open("/proc/self/comm").unwrap();
+        let command = Command::shell(format!("cat /proc/self/fd/{highest}"));
+        let said = stdout(policy, command.descriptor(highest, file)).await;
+        assert_eq!(said, "commands_do_wha\n");
+    });
+}
+
 #[test]
 fn extra_descriptors_have_their_numbers_and_a_logged_one_its_stream() {
     run_with_policy(async |policy| {

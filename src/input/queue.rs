@@ -2,15 +2,18 @@
 
 use std::{
     collections::VecDeque,
-    fmt, mem,
+    fmt,
+    future::Future,
+    mem,
+    pin::Pin,
     sync::{Mutex, MutexGuard, PoisonError},
-    task::{Poll, Waker},
+    task::{Context, Poll},
 };
 
 use bytes::{Buf, Bytes};
 
 use super::StdinError;
-use crate::supervise::{Wakers, drop_contained};
+use crate::supervise::{WaitList, Wakers, drop_contained};
 
 /// asyncio's marks: writers wait above the high one, until the low one is reached.
 const HIGH: usize = 64 * 1024;
@@ -37,7 +40,7 @@ struct State {
     terminal: Option<bool>,
     /// Bytes that were queued went nowhere.
     discarded: bool,
-    waiting: Vec<Waker>,
+    waiting: WaitList,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +74,7 @@ impl InputQueue {
             end: End::Open,
             terminal: terminal.then_some(false),
             discarded: false,
-            waiting: Vec::new(),
+            waiting: WaitList::default(),
         }))
     }
 
@@ -119,25 +122,10 @@ impl InputQueue {
         self.close(None);
     }
 
-    /// Ready when writers need not wait: below the marks, or with `all` when all is written. That
+    /// Waits until writers need not wait: below the marks, or with `all` when all is written. That
     /// stays so when the pipe is closed afterwards.
-    pub(super) fn poll_ready(&self, all: bool, waker: &Waker) -> Poll<Result<(), StdinError>> {
-        // A waker is foreign code: it is cloned before the lock, and dropped after it.
-        let mut waker = Some(waker.clone());
-        let mut state = self.lock();
-        let in_vain = if all { state.discarded } else { matches!(state.end, End::Closed(Some(_))) };
-        if in_vain {
-            return Poll::Ready(state.check_open());
-        }
-        let ready = if all { state.queued == 0 } else { !state.full };
-        if ready {
-            return Poll::Ready(Ok(()));
-        }
-        let known = |waker: &Waker| state.waiting.iter().any(|its| its.will_wake(waker));
-        if let Some(waker) = waker.take_if(|waker| !known(waker)) {
-            state.waiting.push(waker);
-        }
-        Poll::Pending
+    pub(super) fn ready(&self, all: bool) -> Ready<'_> {
+        Ready { queue: self, all, key: None }
     }
 
     /// For the loop: what to do now.
@@ -175,7 +163,7 @@ impl InputQueue {
         let discarded = mem::take(&mut state.buffers);
         state.queued = 0;
         state.full = false;
-        let wakers = state.waiting();
+        let wakers = state.waiting.take();
         drop(state);
         drop((discarded, wakers));
     }
@@ -200,18 +188,56 @@ impl State {
         }
     }
 
-    /// Gives those who can go on; they are to be woken outside the lock.
+    /// Returns those who can go on; they are to be woken outside the lock.
     fn wake_if_drained(&mut self) -> Wakers {
         if self.queued <= self.low {
             self.full = false;
         }
-        if self.full { Wakers::default() } else { self.waiting() }
+        if self.full { Wakers::default() } else { self.waiting.take() }
     }
 
-    fn waiting(&mut self) -> Wakers {
-        let mut wakers = Wakers::default();
-        wakers.extend(self.waiting.drain(..));
-        wakers
+    fn ready(&self, all: bool) -> Poll<Result<(), StdinError>> {
+        let in_vain = if all { self.discarded } else { matches!(self.end, End::Closed(Some(_))) };
+        if in_vain {
+            return Poll::Ready(self.check_open());
+        }
+        let ready = if all { self.queued == 0 } else { !self.full };
+        if ready { Poll::Ready(Ok(())) } else { Poll::Pending }
+    }
+}
+
+/// A writer that waits. It leaves nothing behind when it goes.
+#[derive(Debug)]
+pub(super) struct Ready<'a> {
+    queue: &'a InputQueue,
+    all: bool,
+    key: Option<u64>,
+}
+
+impl Future for Ready<'_> {
+    type Output = Result<(), StdinError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        // A waker is foreign code: it is cloned before the lock, and dropped after it.
+        let waker = context.waker().clone();
+        let mut state = self.queue.lock();
+        let ready = state.ready(self.all);
+        let unused = match ready {
+            Poll::Ready(_) => Some(waker),
+            Poll::Pending => state.waiting.leave(&mut self.key, waker),
+        };
+        drop(state);
+        drop(unused);
+        ready
+    }
+}
+
+impl Drop for Ready<'_> {
+    fn drop(&mut self) {
+        if let Some(key) = self.key {
+            let forgotten = self.queue.lock().waiting.forget(key);
+            drop_contained(forgotten);
+        }
     }
 }
 
@@ -239,10 +265,24 @@ impl fmt::Debug for InputQueue {
 
 #[cfg(test)]
 mod tests {
+    use std::{pin::pin, task::Waker};
+
     use super::*;
 
+    fn poll(queue: &InputQueue, all: bool) -> Poll<Result<(), StdinError>> {
+        pin!(queue.ready(all)).poll(&mut Context::from_waker(Waker::noop()))
+    }
+
     fn ready(queue: &InputQueue) -> bool {
-        queue.poll_ready(false, Waker::noop()).is_ready()
+        poll(queue, false).is_ready()
+    }
+
+    #[test]
+    fn a_writer_that_gives_up_leaves_nothing_behind() {
+        let queue = InputQueue::new(false);
+        queue.push(Bytes::from(vec![0; HIGH + 1])).unwrap();
+        assert!(!ready(&queue));
+        assert!(queue.lock().waiting.is_empty());
     }
 
     #[test]
@@ -293,10 +333,7 @@ mod tests {
         queue.push(Bytes::from(vec![0; HIGH + 1])).unwrap();
         assert!(!ready(&queue));
         queue.close(Some(libc::EPIPE));
-        assert!(matches!(
-            queue.poll_ready(false, Waker::noop()),
-            Poll::Ready(Err(StdinError::Unread(_)))
-        ));
+        assert!(matches!(poll(&queue, false), Poll::Ready(Err(StdinError::Unread(_)))));
         assert!(matches!(queue.push(Bytes::from_static(b"x")), Err(StdinError::Unread(_))));
     }
 
@@ -306,8 +343,8 @@ mod tests {
         queue.push(Bytes::from_static(b"x")).unwrap();
         queue.written(1);
         queue.close(Some(libc::EPIPE));
-        assert!(matches!(queue.poll_ready(true, Waker::noop()), Poll::Ready(Ok(()))));
-        let more = queue.poll_ready(false, Waker::noop());
+        assert!(matches!(poll(&queue, true), Poll::Ready(Ok(()))));
+        let more = poll(&queue, false);
         assert!(matches!(more, Poll::Ready(Err(StdinError::Unread(_)))));
     }
 }

@@ -86,7 +86,7 @@ impl ChildStdin {
     ///
     /// [`StdinError::Unread`] once the child reads no more.
     pub async fn ready(&self) -> Result<(), StdinError> {
-        poll_fn(|context| self.queue.poll_ready(false, context.waker())).await
+        self.queue.ready(false).await
     }
 
     /// Waits until all that was written is in the child's pipe. That stays so if the child ends then.
@@ -96,7 +96,7 @@ impl ChildStdin {
     /// [`StdinError::Unread`] where the child has read no more before all was in its pipe,
     /// [`StdinError::Ended`] where an abort has discarded some.
     pub async fn flush(&self) -> Result<(), StdinError> {
-        poll_fn(|context| self.queue.poll_ready(true, context.waker())).await
+        self.queue.ready(true).await
     }
 
     /// Writes a whole stream of bytes, at the child's pace, without ending the input. At the end the

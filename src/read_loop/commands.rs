@@ -13,7 +13,7 @@ use crate::{
     pipes::PipeEnd,
     spill::SpillError,
     subscribe::{Interest, Lifecycle, Subscribe},
-    supervise::{contain, trace::ChildSpan},
+    supervise::{contain, drop_contained, trace::ChildSpan},
     waiting::ChildSlot,
 };
 
@@ -60,10 +60,10 @@ impl LoopCommand {
             }
             LoopCommand::Subscribe(_, Subscribe { interest: Interest::Lifecycle(to), .. }) => {
                 let stopped = Lifecycle::Stopped(reason.clone());
-                contain("the waker of a subscriber", || to.do_send(stopped));
+                contain("the waker of a subscriber", move || to.do_send(stopped));
             }
-            // A reply is dropped with its command, which tells the one who waits.
-            LoopCommand::Subscribe(..)
+            // The drop of a reply wakes its caller, and that of a recipient may run its destructor.
+            other @ (LoopCommand::Subscribe(..)
             | LoopCommand::Unsubscribe(_)
             | LoopCommand::Nudge(_)
             | LoopCommand::Input(_)
@@ -74,7 +74,7 @@ impl LoopCommand {
             | LoopCommand::Room
             | LoopCommand::SpillFailed(_)
             | LoopCommand::Restarted(..)
-            | LoopCommand::Finish(_) => {}
+            | LoopCommand::Finish(_)) => drop_contained(other),
         }
     }
 }

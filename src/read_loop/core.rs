@@ -7,7 +7,7 @@
 
 use std::{
     collections::VecDeque,
-    io,
+    io, mem,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::Instant,
@@ -25,7 +25,7 @@ use crate::{
     log::{Chunk, Entry, Fact, Gather, SLAB_LEN},
     pipes::{Found, Held, Observed, PipeDriver, PipeEnd, PipeKey, PipeKind},
     supervise::{
-        dispose, fault_point, message_of,
+        contain, dispose, drop_contained, fault_point, message_of,
         trace::{self, ChildSpan},
     },
     waiting::ExitRecord,
@@ -173,7 +173,7 @@ impl Core {
     fn append(&mut self) {
         if !self.staged.is_empty() {
             self.turn = Turn(self.turn.0 + 1);
-            self.link.log().append(std::mem::take(&mut self.staged));
+            self.link.log().append(mem::take(&mut self.staged));
         }
     }
 
@@ -184,7 +184,7 @@ impl Core {
             (log.room(), log.shares_wait())
         };
         let paused = room < LEAST_ROOM;
-        if std::mem::replace(&mut self.paused, paused) != paused {
+        if mem::replace(&mut self.paused, paused) != paused {
             if paused {
                 trace::info!("reading pauses: the slowest lossless reader is a whole log behind");
             } else {
@@ -211,8 +211,9 @@ impl Core {
             LoopCommand::Input(child) => self.feed(child),
             LoopCommand::Reading { child, stream, paused } => self.reading(child, stream, paused),
             LoopCommand::Terminal(child, action, reply) => {
-                // Who has asked may have gone.
-                let _ = reply.send(self.terminal(child, action));
+                let done = self.terminal(child, action);
+                // The caller may have gone; if not, its waker is foreign code.
+                contain("the waker of a caller", || drop(reply.send(done)));
             }
             LoopCommand::Subscribe(id, subscribe) => {
                 let child = subscribe.child.clone();
@@ -341,14 +342,14 @@ impl Core {
                 }
             }
         }
-        self.commands.drain(..).for_each(|command| command.refuse(reason));
         for entry in self.children.values() {
             entry.cell.settle(Err(reason.clone()));
             if let Some(input) = &entry.cell.input {
                 input.close(Some(libc::EPIPE));
             }
         }
-        self.children.clear();
+        self.commands.drain(..).for_each(|command| command.refuse(reason));
+        drop_contained(mem::take(&mut self.children));
         // From here on nobody may wait for the spill thread.
         self.link.log().spill_no_more();
         self.publisher.stopped(reason);

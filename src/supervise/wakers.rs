@@ -1,7 +1,7 @@
 //! `Wakers` and `WaitList`: wakers are foreign code, so they are taken under a lock and woken after
 //! it, each contained by itself.
 
-use std::task::Waker;
+use std::{collections::BTreeMap, mem, task::Waker};
 
 use smallvec::SmallVec;
 
@@ -35,38 +35,37 @@ pub(crate) fn drop_contained<T>(value: T) {
 #[derive(Debug, Default)]
 pub(crate) struct WaitList {
     next: u64,
-    waiting: Vec<(u64, Waker)>,
+    waiting: BTreeMap<u64, Waker>,
 }
 
 impl WaitList {
-    /// Leaves a waker, in the place of the one that `key` names. Gives that one back: it must be
+    /// Leaves a waker, in the place of the one that `key` names. Returns that one: it must be
     /// dropped outside the lock.
     pub(crate) fn leave(&mut self, key: &mut Option<u64>, waker: Waker) -> Option<Waker> {
-        let same = self.waiting.iter_mut().find(|(its, _)| Some(*its) == *key);
-        if let Some((_, earlier)) = same {
-            return Some(std::mem::replace(earlier, waker));
+        let earlier = key.and_then(|key| self.waiting.get_mut(&key));
+        if let Some(earlier) = earlier {
+            return Some(mem::replace(earlier, waker));
         }
         *key = Some(self.next);
-        self.waiting.push((self.next, waker));
+        self.waiting.insert(self.next, waker);
         self.next += 1;
         None
     }
 
     /// Takes back what `key` names.
     pub(crate) fn forget(&mut self, key: u64) -> Option<Waker> {
-        let place = self.waiting.iter().position(|(its, _)| *its == key)?;
-        Some(self.waiting.swap_remove(place).1)
+        self.waiting.remove(&key)
     }
 
     #[cfg(test)]
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
 
     /// Takes all of them.
     pub(crate) fn take(&mut self) -> Wakers {
         let mut wakers = Wakers::default();
-        wakers.extend(std::mem::take(&mut self.waiting).into_iter().map(|(_, waker)| waker));
+        wakers.extend(mem::take(&mut self.waiting).into_values());
         wakers
     }
 }

@@ -120,17 +120,21 @@ pub(super) unsafe fn prepare_and_execute(birth: &mut Birth<'_>) -> BirthStep {
 ///
 /// Only in the child: it overwrites what has the numbers.
 unsafe fn place(descriptors: &mut [(BorrowedFd<'_>, RawFd)]) -> bool {
-    let highest = descriptors.iter().map(|(_, number)| *number).max().unwrap_or(-1);
+    let is_taken = |descriptors: &[(BorrowedFd<'_>, RawFd)], number: RawFd| {
+        descriptors.iter().any(|(_, taken)| *taken == number)
+    };
     // SAFETY: the descriptors are open in this process, whose own table is a copy.
     unsafe {
-        for (descriptor, _) in descriptors.iter_mut() {
-            if descriptor.as_raw_fd() <= highest {
-                let moved = libc::fcntl(descriptor.as_raw_fd(), libc::F_DUPFD_CLOEXEC, highest + 1);
+        for at in 0..descriptors.len() {
+            let mut moved = descriptors[at].0.as_raw_fd();
+            while is_taken(descriptors, moved) {
+                // The lowest that is free, which can be one of the numbers, too.
+                moved = libc::fcntl(moved, libc::F_DUPFD_CLOEXEC, 0);
                 if moved < 0 {
                     return false;
                 }
-                *descriptor = BorrowedFd::borrow_raw(moved);
             }
+            descriptors[at].0 = BorrowedFd::borrow_raw(moved);
         }
         descriptors
             .iter()

@@ -6,6 +6,7 @@ use io_uring::{
     EnterFlags, IoUring, squeue,
     types::{SubmitArgs, Timespec},
 };
+use nix::errno::Errno;
 
 /// The entries of a ring. Its pages count against the locked memory of a user without privileges.
 #[derive(Clone, Copy, Debug)]
@@ -45,19 +46,27 @@ pub(super) fn build(size: Size) -> io::Result<IoUring> {
         .build(size.submissions)
 }
 
+/// A kernel that takes no submission so often in turn will take none.
+const TRIES: usize = 1_000;
+
 /// Queues a submission, sending the queued ones first if the queue is full.
+///
+/// # Errors
+///
+/// If the kernel does not take the queued ones: for want of memory, say.
 ///
 /// # Safety
 ///
 /// What the entry points to must stay valid until its last completion.
 pub(super) unsafe fn push(ring: &mut IoUring, entry: &squeue::Entry) -> io::Result<()> {
-    loop {
+    for _ in 0..TRIES {
         // SAFETY: the caller's promise.
         if unsafe { ring.submission().push(entry) }.is_ok() {
             return Ok(());
         }
         enter(ring, Wait::No)?;
     }
+    Err(Errno::EAGAIN.into())
 }
 
 /// Submits what is queued, runs the kernel's deferred work, and waits.
