@@ -7,7 +7,10 @@ use std::io;
 
 use actix_process::{Command, ErrorOutput, Output, PolicyHandle, ProcessGroup, Stdin};
 use nix::{
-    sys::signal::{SigSet, Signal},
+    sys::{
+        resource::{Resource, getrlimit},
+        signal::{SigSet, Signal},
+    },
     unistd::{close, dup, dup2_stdin},
 };
 use support::{run_with_both_launches, run_with_policy};

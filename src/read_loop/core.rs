@@ -59,6 +59,9 @@ pub(super) struct Core {
     paused: bool,
     /// The running child that last closed the last of its pipes, and when.
     pub(super) dying: Option<(ChildId, Instant)>,
+    /// The child that the loop has reaped itself. Its exit is stated after the next read, when all
+    /// that has left its pipes is found.
+    pub(super) reaped: Option<ChildId>,
 }
 
 /// With less room than this, some pipe waits for the slowest reader: a driver reads in slabs.
@@ -84,6 +87,7 @@ impl Core {
             gather: Gather::new(),
             paused: false,
             dying: None,
+            reaped: None,
         }
     }
 
@@ -131,7 +135,11 @@ impl Core {
         let room = self.room();
         let read = self.driver.turn(sleep, room, &mut self.found);
         self.link.awake();
-        read.or_else(|error| self.hand_over(error))
+        read.or_else(|error| self.hand_over(error))?;
+        if let Some(entry) = self.reaped.take().and_then(|child| self.children.get_mut(&child)) {
+            self.records.extend(entry.take_record());
+        }
+        Ok(())
     }
 
     /// Gives what was read its place in the log, and tells the subscribers.

@@ -15,7 +15,7 @@ impl Core {
     /// before it can be reaped, and to sleep and be woken meanwhile takes longer than they do. So
     /// does the wake-up of its waiter: the loop is awake, and takes that one's step. Not with many
     /// children: they need the core themselves.
-    pub(super) fn exit_is_near(&self) -> bool {
+    pub(super) fn exit_is_near(&mut self) -> bool {
         let Some((child, _)) = self.dying.filter(|(_, since)| since.elapsed() < NEAR) else {
             return false;
         };
@@ -23,7 +23,9 @@ impl Core {
             return false;
         }
         let slot = self.children.get(&child).and_then(|entry| entry.slot.as_ref());
-        if !slot.is_some_and(|slot| slot.lend_a_hand()) {
+        if slot.is_some_and(|slot| slot.lend_a_hand()) {
+            self.reaped = Some(child);
+        } else {
             // The child or its waiter may be waiting for this very core.
             thread::yield_now();
         }

@@ -138,7 +138,15 @@ impl ChildSlot {
         }
         let was_let_go = ready!(self.poll_watched(&mut progress, cx));
         let polled = self.poll_step(&mut progress, cx);
-        self.report(progress);
+        let status_pipe = take_if_recorded(&mut progress);
+        // The write wakes the read loop, which takes this lock.
+        drop(progress);
+        if let Some(status_pipe) = status_pipe {
+            // If it cannot be written, its end tells the same: the drop is what counts.
+            let _ = pipe::write_now(&status_pipe, &[1]);
+            drop(status_pipe);
+            self.link.nudge(self.id());
+        }
         if was_let_go {
             trace::warn!(
                 child = %self.id(),
@@ -191,12 +199,17 @@ impl ChildSlot {
         let Some(mut progress) = self.try_progress().filter(|it| it.panic.is_none()) else {
             return false;
         };
-        let step = catch_unwind(AssertUnwindSafe(|| self.step(&mut progress)));
-        if let Err(panic) = step {
-            progress.panic = Some(panic);
-            return false;
+        match catch_unwind(AssertUnwindSafe(|| self.step(&mut progress))) {
+            Ok(step) => {
+                // The read loop knows it by now.
+                drop(take_if_recorded(&mut progress));
+                step.unwrap_or(false)
+            }
+            Err(panic) => {
+                progress.panic = Some(panic);
+                false
+            }
         }
-        self.report(progress)
     }
 
     /// Reaps the child if it has ended and is not reaped yet. True once the record is there.
@@ -208,23 +221,6 @@ impl ChildSlot {
             fault_point!(WaiterAfterReap);
         }
         Ok(progress.record.is_some())
-    }
-
-    /// Tells the read loop, once, that the record is there. True if it is there.
-    fn report(&self, mut progress: MutexGuard<'_, Progress>) -> bool {
-        if progress.record.is_none() {
-            return false;
-        }
-        let status_pipe = progress.status_pipe.take();
-        // The write wakes the read loop, which takes this lock.
-        drop(progress);
-        if let Some(status_pipe) = status_pipe {
-            // If it cannot be written, its end tells the same: the drop is what counts.
-            let _ = pipe::write_now(&status_pipe, &[1]);
-            drop(status_pipe);
-            self.link.nudge(self.id());
-        }
-        true
     }
 
     /// Reaps the child if it has ended. Peeks first: until it is reaped its PID stays taken.
@@ -324,6 +320,12 @@ impl ChildSlot {
         self.signal_all(&[UnixSignal::SIGKILL]);
         wait::discard(&self.pidfd);
     }
+}
+
+/// The status pipe, once, when the record is there.
+fn take_if_recorded(progress: &mut Progress) -> Option<OwnedFd> {
+    progress.record.as_ref()?;
+    progress.status_pipe.take()
 }
 
 /// Gives the child to a hosted watcher; `None` if that refuses it.
