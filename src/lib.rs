@@ -65,59 +65,61 @@
 //! its spawn and exit. Restarts, pauses of reading, lost statuses and raised limits are events too.
 //! What children write is told only on request: [`LogReader::trace_lines`].
 
+mod asyncio;
+mod cell;
 mod child;
-mod child_watcher;
 mod command;
-mod error;
-mod event_loop;
-mod ids;
-mod input;
 mod log;
 mod pipes;
 mod policy;
+mod process;
 mod read_loop;
 mod recording;
 mod spawn;
 mod spill;
-mod status;
 mod subscribe;
 mod supervise;
 mod sys;
+mod types;
 mod waiting;
 
-pub use child::{Child, CollectedOutput, DecodeError, RunningPipeline, WaitForLineError};
-pub use child_watcher::{
+pub use asyncio::{
     ChildWatcher, ExitHandler, FastWatcher, MultiLoopWatcher, PidfdWatcher, Registering,
-    SafeWatcher, ThreadedWatcher, WatchError, WatchedExit,
+    SafeWatcher, ThreadedWatcher, WatchedExit,
+};
+pub use asyncio::{
+    EventLoop, EventLoopPolicy, NoEventLoop, SignalArrived, SignalHandlerError, child_watcher,
+    event_loop_policy, set_child_watcher, set_event_loop_policy,
+};
+pub use child::{
+    Child, ChildStdin, CollectedOutput, DecodeError, RunningPipeline, WaitForLineError,
 };
 pub use command::{
     Command, ErrorOutput, Output, Pipeline, ProcessGroup, ShareOutput, SharedOutput, Stdin,
     Terminal,
 };
-pub use error::{PolicyStopped, SignalError, SpawnError, SpawnStep, StartError, TerminalError};
-pub use event_loop::{
-    EventLoop, EventLoopPolicy, NoEventLoop, SignalArrived, SignalHandlerError, child_watcher,
-    event_loop_policy, set_child_watcher, set_event_loop_policy,
-};
-pub use ids::{ChildId, Seq, SubscriptionId, Turn};
-pub use input::{ChildStdin, StdinError};
 pub use log::{
-    Batch, ChildExited, ChildLine, ChildLines, Chunk, Entry, Exit, Fact, Gap, Line, LineEnd, Lines,
-    LogReader, Overflow, RegistrationOrder, Start, Stream,
+    Batch, ChildLine, ChildLines, Chunk, Entry, Fact, Gap, Line, LineEnd, Lines, LogReader,
+    RegistrationOrder, Start,
 };
 pub use nix::sys::signal::Signal as UnixSignal;
 pub use pipes::Driver;
 pub use policy::{Policy, PolicyBuilder, PolicyHandle, Shutdown};
+pub use process::Target;
 pub use recording::{Replay, ReplayError};
 pub use spawn::{Spawn, SpawnPipeline};
 pub use spill::{SpillError, replay_spilled};
-pub use status::{ExitStatus, ResourceUsage};
 pub use subscribe::{Lifecycle, OutputBatch, Subscribe, Unsubscribe};
+pub use supervise::Intensity;
 #[cfg(feature = "fault-injection")]
 #[doc(hidden)]
 pub use supervise::{Fault, inject};
-pub use supervise::{Intensity, Part};
-pub use waiting::{Signal, Target};
+pub use types::{
+    ChildExited, ChildId, Exit, ExitStatus, Overflow, Part, PolicyStopped, ResourceUsage, Seq,
+    SignalError, SpawnError, SpawnStep, StartError, StdinError, Stream, SubscriptionId,
+    TerminalError, Turn, WatchError,
+};
+pub use waiting::Signal;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

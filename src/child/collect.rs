@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::Child;
 use crate::{
-    ChildId, PolicyStopped,
-    log::{ChildExited, Collected, CollectorId, Stretch},
+    ChildExited, ChildId, PolicyStopped,
+    log::{Collected, CollectorId, Stretch},
     read_loop::LoopLink,
 };
 

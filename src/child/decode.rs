@@ -7,7 +7,10 @@ use futures_core::Stream as AsyncStream;
 use tokio_util::codec::Decoder;
 
 use super::Child;
-use crate::log::{Fact, LogReader, Start, Stream};
+use crate::{
+    Stream,
+    log::{Fact, LogReader, Start},
+};
 
 /// What could not be decoded.
 #[derive(Debug, thiserror::Error)]

@@ -8,14 +8,15 @@ use std::{
 use actix::WeakAddr;
 use nix::sys::signal::Signal as UnixSignal;
 
-use super::ChildCell;
 use crate::{
-    ChildId, ChildStdin, PolicyStopped, SignalError,
-    log::{ChildExited, Stream},
+    ChildExited, ChildId, ChildStdin, PolicyStopped, SignalError, Stream,
+    cell::ChildCell,
     policy::Policy,
+    process::ChildSlot,
+    process::Target,
     read_loop::{LoopCommand, LoopLink},
     spawn::Spawned,
-    waiting::{ChildSlot, Signal, Target},
+    waiting::Signal,
 };
 
 /// A child process of a policy.

@@ -1,7 +1,7 @@
 //! `RunningPipeline`: the children of one pipeline.
 
 use super::Child;
-use crate::{PolicyStopped, log::ChildExited, spawn::Spawned};
+use crate::{ChildExited, PolicyStopped, spawn::Spawned};
 
 /// The children of a pipeline, each of which is a child like any other.
 ///

@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{ErrorOutput, Extra, Output, Stdin, Terminal};
-use crate::{Overflow, log::LogShare};
+use crate::{Overflow, types::LogShare};
 
 /// The process group that a child runs in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

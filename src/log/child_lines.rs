@@ -7,8 +7,8 @@ use std::{
 
 use smallvec::SmallVec;
 
-use super::{Entry, Fact, Line, Lines, LogReader, Stream};
-use crate::ChildId;
+use super::{Entry, Fact, Line, Lines, LogReader};
+use crate::{ChildId, Stream};
 
 /// A line of a child, and where it came from.
 #[derive(Clone, Debug, PartialEq, Eq)]

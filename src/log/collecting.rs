@@ -5,8 +5,8 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 
-use super::{Chunk, Entry, Fact, MergedLog, Stream};
-use crate::{ChildId, Seq};
+use super::{Chunk, Entry, Fact, MergedLog};
+use crate::{ChildId, Seq, Stream};
 
 /// Chunks below this are copied behind each other: each would cost more to keep than its bytes.
 const SMALL: usize = 4 * 1024;

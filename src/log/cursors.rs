@@ -2,10 +2,8 @@
 
 use std::task::Waker;
 
-use super::{
-    Batch, Concerned, Entry, Gap, MergedLog, Overflow, TurnEntries, pieces::Body, totals::Totals,
-};
-use crate::{Seq, spill::Place};
+use super::{Batch, Concerned, Entry, Gap, MergedLog, TurnEntries, pieces::Body, totals::Totals};
+use crate::{Overflow, Seq, spill::Place};
 
 /// A batch takes whole turns until it holds this much.
 const BATCH_COST: u64 = 1024 * 1024;

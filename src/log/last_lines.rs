@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
-use super::{ChildLine, Entry, Fact, Line, LineEnd, Stream, lines::LONGEST};
-use crate::{ChildId, Seq};
+use super::{ChildLine, Entry, Fact, Line, LineEnd, lines::LONGEST};
+use crate::{ChildId, Seq, Stream};
 
 /// When a line is complete: at a byte of a chunk, or where every stream's rest is a line.
 type Key = (u64, usize, Stream);

@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, fmt, ops::Range};
 
 use super::{
-    CollectorId, Concerned, Entry, LogShare, Overflow,
+    CollectorId, Concerned, Entry,
     collecting::Collectors,
     cursors::{Cursor, CursorId},
     pieces::{Body, Piece, Pieces},
@@ -13,7 +13,7 @@ use super::{
     spilling::Spilling,
     totals::{Milestones, Totals},
 };
-use crate::{ChildId, Seq, spill::Place};
+use crate::{ChildId, Overflow, Seq, spill::Place, types::LogShare};
 
 /// At most so many pieces are dropped at a time: what is left over goes at the next occasion.
 const DROPS: usize = 1024;

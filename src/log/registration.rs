@@ -105,10 +105,7 @@ mod properties {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{
-        ExitStatus, ResourceUsage, Seq, Stream, Turn,
-        log::{Chunk, Exit},
-    };
+    use crate::{Exit, ExitStatus, ResourceUsage, Seq, Stream, Turn, log::Chunk};
 
     /// The facts of one child: its spawn, so many chunks, its exit.
     fn facts(child: u64, chunks: u8) -> VecDeque<Fact> {

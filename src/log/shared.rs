@@ -12,8 +12,8 @@ use std::{
     thread,
 };
 
-use super::{Batch, CursorId, Limit, MergedLog, Overflow, cursors::Cursor, pieces::Piece};
-use crate::{spill::Place, supervise::Wakers};
+use super::{Batch, CursorId, Limit, MergedLog, cursors::Cursor, pieces::Piece};
+use crate::{Overflow, spill::Place, supervise::Wakers};
 
 /// What is to be done when the log is no longer locked: each part does it at its drop.
 #[derive(Default)]

@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
-use super::{Entry, Fact, LogShare, totals::Totals};
-use crate::{ChildId, Seq};
+use super::{Entry, Fact, totals::Totals};
+use crate::{ChildId, Seq, types::LogShare};
 
 /// One child's share.
 #[derive(Debug)]

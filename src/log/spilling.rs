@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 
 use crossbeam_channel::Sender;
 
-use super::{Concerned, CursorId, MergedLog, Overflow, TurnEntries, cursors::Cursor, pieces::Body};
-use crate::{ChildId, Seq, spill::Place};
+use super::{Concerned, CursorId, MergedLog, TurnEntries, cursors::Cursor, pieces::Body};
+use crate::{ChildId, Overflow, Seq, spill::Place};
 
 /// So much goes to a file at a time.
 const WRITE_COST: u64 = 1024 * 1024;

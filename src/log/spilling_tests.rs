@@ -3,8 +3,9 @@
 use super::*;
 use crate::{
     Chunk, Entry, Fact, Stream, Turn,
-    log::{LastLines, Limit, LogShare, Start, Stretch, totals::Totals},
+    log::{LastLines, Limit, Start, Stretch, totals::Totals},
     spill::Store,
+    types::LogShare,
 };
 use crossbeam_channel::Receiver;
 use tempfile::TempDir;

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::{Batch, ChildExited, ChildLine, ChildLines, Entry, Fact, LogReader};
-use crate::ChildId;
+use super::{Batch, ChildLine, ChildLines, Entry, Fact, LogReader};
+use crate::{ChildExited, ChildId};
 
 /// What the events are told apart by from the library's own.
 const TARGET: &str = "actix_process::output";

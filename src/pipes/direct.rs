@@ -7,7 +7,7 @@ use bytes::Bytes;
 use nix::errno::Errno;
 
 use super::{Found, Observed, PipeEnd, PipeKey};
-use crate::log::{Gather, SLAB_LEN};
+use crate::pipes::{Gather, SLAB_LEN};
 
 /// So many reads of one context in one turn: the others want theirs.
 const READS: usize = 16;

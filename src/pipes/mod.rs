@@ -7,14 +7,18 @@
 mod direct;
 mod driver;
 mod end;
+mod gather;
 #[cfg(target_os = "linux")]
 mod ring;
 mod select;
+mod slab;
 mod sweep;
 
 pub(crate) use driver::{
     Found, Held, LoopWaker, Observed, PipeDriver, PipeKey, PipeKind, PipeToken,
 };
 pub(crate) use end::{Medium, PipeEnd};
+pub(crate) use gather::Gather;
 pub use select::Driver;
 pub(crate) use select::{choose, fallback, from_environment};
+pub(crate) use slab::{SLAB_LEN, Slab, SlabPool};

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     ChildId,
-    log::{Gather, SLAB_LEN},
+    pipes::{Gather, SLAB_LEN},
     supervise::trace,
     sys,
 };

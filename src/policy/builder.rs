@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use super::{Policy, PolicyHandle, host};
 use crate::{
-    ChildWatcher, Driver, Intensity, Overflow, StartError, event_loop::chosen_watcher, pipes,
+    ChildWatcher, Driver, Intensity, Overflow, StartError, asyncio::chosen_watcher, pipes,
 };
 
 /// The least that the log can be bound to: below it large reads would find no room.

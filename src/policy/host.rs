@@ -20,13 +20,14 @@ use super::{
     shutdown::{ReadLoop, Running, StopRequest},
 };
 use crate::{
-    Driver, PolicyStopped, StartError,
+    Driver, Part, PolicyStopped, StartError,
+    process::HostedWatcher,
     read_loop::{LoopCommand, LoopLink, Run, StateManager},
     spawn::{SpawnPool, Spawner},
     spill::Spiller,
-    supervise::{Part, Supervisor, contain, trace},
+    supervise::{Supervisor, contain, trace},
     sys::{self, signal_mask},
-    waiting::{HostedWatcher, Inbox, WaiterTable, Watcher},
+    waiting::{Inbox, WaiterTable, Watcher},
 };
 
 /// What is known of the host's thread from outside.

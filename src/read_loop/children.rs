@@ -6,12 +6,12 @@ use smallvec::SmallVec;
 
 use super::{Extras, child_state::ChildState, deliver::Audience};
 use crate::{
-    Seq, Stream,
-    child::ChildCell,
-    log::ChildExited,
+    ChildExited, Seq, Stream,
+    cell::ChildCell,
     pipes::{PipeDriver, PipeKind, PipeToken},
+    process::ChildSlot,
     supervise::trace::ChildSpan,
-    waiting::{ChildSlot, ExitRecord},
+    types::ExitRecord,
 };
 
 /// One child.

@@ -7,14 +7,14 @@ use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
 use crate::{
-    ChildId, Part, PolicyStopped, SubscriptionId, TerminalError,
-    child::ChildCell,
-    log::{ChildExited, LogShare, Stream},
+    ChildExited, ChildId, Part, PolicyStopped, Stream, SubscriptionId, TerminalError,
+    cell::ChildCell,
     pipes::PipeEnd,
+    process::ChildSlot,
     spill::SpillError,
     subscribe::{Interest, Lifecycle, Subscribe},
     supervise::{contain, drop_contained, trace::ChildSpan},
-    waiting::ChildSlot,
+    types::LogShare,
 };
 
 /// A command for the read loop.

@@ -21,14 +21,14 @@ use super::{
 };
 use crate::{
     ChildId, PolicyStopped, Seq, Stream, Turn,
-    child::ChildCell,
-    log::{Chunk, Entry, Fact, Gather, SLAB_LEN},
-    pipes::{Found, Held, Observed, PipeDriver, PipeEnd, PipeKey, PipeKind},
+    cell::ChildCell,
+    log::{Chunk, Entry, Fact},
+    pipes::{Found, Gather, Held, Observed, PipeDriver, PipeEnd, PipeKey, PipeKind, SLAB_LEN},
     supervise::{
         contain, dispose, drop_contained, fault_point, message_of,
         trace::{self, ChildSpan},
     },
-    waiting::ExitRecord,
+    types::ExitRecord,
 };
 use bytes::Bytes;
 use rustc_hash::FxHashMap;

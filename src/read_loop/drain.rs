@@ -7,8 +7,7 @@ use bytes::Bytes;
 use nix::errno::Errno;
 
 use crate::{
-    log::{Gather, SLAB_LEN},
-    pipes::{Medium, PipeEnd},
+    pipes::{Gather, Medium, PipeEnd, SLAB_LEN},
     sys,
 };
 

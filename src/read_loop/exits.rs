@@ -10,11 +10,11 @@ use super::{
     publish::Notice,
 };
 use crate::{
-    ChildExited, ChildId, ExitStatus, Stream,
-    log::{Exit, Fact},
+    ChildExited, ChildId, Exit, ExitStatus, Stream,
+    log::Fact,
     pipes::{Found, Observed, PipeKey, PipeKind},
     supervise::{fault_point, trace},
-    waiting::ExitRecord,
+    types::ExitRecord,
 };
 
 impl Core {

@@ -1,7 +1,7 @@
 //! What goes to the children: their input, and whether they are read.
 
 use super::{child_state::Phase, core::Core};
-use crate::{ChildId, Stream, input::Step, pipes::Observed};
+use crate::{ChildId, Stream, cell::Step, pipes::Observed};
 
 impl Core {
     /// Gives the driver the next buffer of a child's input, or closes that at its end.

@@ -12,8 +12,8 @@ use actix::ArbiterHandle;
 
 use super::LoopCommand;
 use crate::{
-    PolicyStopped,
-    log::{LockedLog, Overflow, SharedLog},
+    Overflow, PolicyStopped,
+    log::{LockedLog, SharedLog},
     pipes::LoopWaker,
     subscribe::host_arbiter,
 };

@@ -8,13 +8,13 @@ use super::{
     deliver::{Audience, OutputSubscriber, send},
 };
 use crate::{
-    ChildId, Part, PolicyStopped, Seq, SubscriptionId,
-    child::ChildCell,
-    log::{ChildExited, Fact},
+    ChildExited, ChildId, Part, PolicyStopped, Seq, SubscriptionId,
+    cell::ChildCell,
+    log::Fact,
+    process::ChildSlot,
     spill::SpillError,
     subscribe::{Credits, Interest, Lifecycle, Subscribe},
     supervise::fault_point,
-    waiting::ChildSlot,
 };
 
 /// News that are due once the log holds them.

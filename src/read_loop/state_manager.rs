@@ -11,9 +11,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{LoopLink, core::Core};
 use crate::{
-    PolicyStopped, StartError,
+    Part, PolicyStopped, StartError,
     pipes::{self, Driver},
-    supervise::{Intensity, Part, Restarts, dispose, judge, message_of},
+    supervise::{Intensity, Restarts, dispose, judge, message_of},
     sys::thread_id::ThreadId,
 };
 

@@ -9,8 +9,7 @@ use actix::{
 
 use super::{Job, SpawnPool};
 use crate::{
-    Child, ChildId, Command, Pipeline, RunningPipeline, SpawnError, log::ChildExited,
-    supervise::contain,
+    Child, ChildExited, ChildId, Command, Pipeline, RunningPipeline, SpawnError, supervise::contain,
 };
 
 /// Spawns a child.

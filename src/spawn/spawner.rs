@@ -27,9 +27,10 @@ use super::{
 use crate::{
     Child, ChildExited, ChildId, RunningPipeline, SpawnError, SpawnStep,
     policy::Policy,
+    process::HostedWatcher,
     read_loop::LoopLink,
     supervise::{dispose, message_of, trace},
-    waiting::{HostedWatcher, Inbox, Watcher},
+    waiting::{Inbox, Watcher},
 };
 
 /// Work for a spawn thread.

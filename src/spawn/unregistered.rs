@@ -20,12 +20,12 @@ use super::{
 use crate::{
     Child, ChildExited, ChildId, Command, ErrorOutput, Output, PolicyStopped, Registering,
     SpawnError, SpawnStep, WatchError,
-    child::ChildCell,
-    input::InputQueue,
+    cell::{ChildCell, InputQueue},
+    process::{ChildSlot, HostedWatcher, Ownership},
     read_loop::{Extras, LoopCommand, Registration},
     supervise::{fault_point, trace::ChildSpan},
     sys::{pidfd, readiness, wait},
-    waiting::{Adopt, Adoption, ChildSlot, HostedWatcher, Ownership},
+    waiting::{Adopt, Adoption},
 };
 
 /// A process that runs its program, and that only its spawn thread knows. It is killed and reaped if

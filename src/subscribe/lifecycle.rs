@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{ChildId, Part, PolicyStopped, Seq, SpillError, log::ChildExited};
+use crate::{ChildExited, ChildId, Part, PolicyStopped, Seq, SpillError};
 
 /// Something in the life of a child or of the policy. Never dropped, whatever the subscriber's
 /// mailbox holds.

@@ -5,11 +5,7 @@ use std::sync::Arc;
 use actix::{Message, Recipient};
 
 use super::{Lifecycle, OutputBatch};
-use crate::{
-    Child, PolicyStopped, SubscriptionId,
-    child::ChildCell,
-    log::{ChildExited, Start},
-};
+use crate::{Child, ChildExited, PolicyStopped, SubscriptionId, cell::ChildCell, log::Start};
 
 /// What a subscriber wants to hear of.
 #[derive(Debug)]

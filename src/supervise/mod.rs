@@ -19,6 +19,5 @@ pub use intensity::Intensity;
 pub(crate) use intensity::Restarts;
 use intensity::Verdict;
 pub(crate) use sticky::Sticky;
-pub use supervised::Part;
 pub(crate) use supervised::{Supervisor, judge};
 pub(crate) use wakers::{WaitList, Wakers, drop_contained};

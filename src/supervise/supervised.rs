@@ -22,34 +22,9 @@ use tokio::time::{Sleep, sleep};
 
 use super::{Intensity, Restarts, Verdict, dispose, message_of, trace};
 use crate::{
-    PolicyStopped,
+    Part, PolicyStopped,
     read_loop::{LoopCommand, LoopLink},
 };
-
-/// A part of the library that is supervised.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Part {
-    /// The `Policy` actor.
-    Policy,
-    /// The `Watcher` actor.
-    Watcher,
-    /// A `Waiter` actor.
-    Waiter,
-    /// The `StateManager`'s read loop.
-    ReadLoop,
-}
-
-impl fmt::Display for Part {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(match self {
-            Part::Policy => "the policy",
-            Part::Watcher => "the watcher",
-            Part::Waiter => "a waiter",
-            Part::ReadLoop => "the read loop",
-        })
-    }
-}
 
 /// Counts the panics of the actors on one thread, and decides.
 pub(crate) struct Supervisor {

@@ -6,8 +6,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use super::ChildSlot;
-use crate::Registering;
+use crate::{Registering, process::ChildSlot};
 
 /// A freshly spawned child on its way to its waiter.
 #[derive(Debug)]

@@ -3,16 +3,7 @@
 use actix::Message;
 use nix::sys::signal::Signal as UnixSignal;
 
-use crate::{ChildId, SignalError};
-
-/// Whom a signal is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Target {
-    /// The child alone.
-    Child,
-    /// The process group that the child leads or led, and the child itself if it has left that.
-    Group,
-}
+use crate::{ChildId, SignalError, Target};
 
 /// Sends a signal to a child: through its pidfd, so that it can never hit a reused PID.
 #[derive(Clone, Copy, Debug, Message)]

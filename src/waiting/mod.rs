@@ -1,20 +1,14 @@
 //! Waiting: one waiter for each child, which owns it until it is reaped. Only the read loop, if it
 //! is awake at the child's end, may take the last step for it.
 
-mod hosted;
 mod inbox;
 mod messages;
-mod record;
-mod slot;
 mod table;
 mod waiter;
 mod watcher;
 
-pub(crate) use hosted::HostedWatcher;
 pub(crate) use inbox::{Adoption, Inbox};
 pub(crate) use messages::Adopt;
-pub use messages::{Signal, Target};
-pub(crate) use record::ExitRecord;
-pub(crate) use slot::{ChildSlot, Ownership};
+pub use messages::Signal;
 pub(crate) use table::WaiterTable;
 pub(crate) use watcher::Watcher;

@@ -18,12 +18,12 @@ use tokio::{
 };
 
 use super::{
-    ChildSlot, HostedWatcher,
     inbox::{Adoption, Inbox},
     waiter::{RETRY, Waiter},
 };
 use crate::{
     ChildId,
+    process::{ChildSlot, HostedWatcher},
     supervise::{contain, trace},
     sys::groups,
 };

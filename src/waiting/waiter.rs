@@ -14,8 +14,8 @@ use actix::{
 };
 use tokio::time::sleep;
 
-use super::{ChildSlot, Watcher, messages::Reaped};
-use crate::supervise::trace;
+use super::{Watcher, messages::Reaped};
+use crate::{process::ChildSlot, supervise::trace};
 
 /// How soon a child is asked after again if the kernel gave an error.
 pub(super) const RETRY: Duration = Duration::from_millis(100);

@@ -4,10 +4,11 @@ use std::{rc::Rc, sync::Arc, time::Duration};
 
 use actix::{Actor, Addr, AsyncContext as _, Context, Handler, Supervised};
 
-use super::{Adopt, ChildSlot, Signal, WaiterTable, messages::Reaped, table::Kept, waiter::Waiter};
+use super::{Adopt, Signal, WaiterTable, messages::Reaped, table::Kept, waiter::Waiter};
 use crate::{
-    SignalError,
-    supervise::{Part, Supervisor, fault_point},
+    Part, SignalError,
+    process::ChildSlot,
+    supervise::{Supervisor, fault_point},
 };
 
 /// How soon a group whose leader has gone is asked after, and how seldom at last. Its end is told by

@@ -20,10 +20,9 @@ use super::{
     writers::{WRITER, Writers},
 };
 use crate::{
-    log::{Gather, SLAB_LEN, Slab},
     pipes::{
-        Found, Held, LoopWaker, Medium, Observed, PipeDriver, PipeEnd, PipeKey, PipeKind,
-        PipeToken, driver::Slots,
+        Found, Gather, Held, LoopWaker, Medium, Observed, PipeDriver, PipeEnd, PipeKey, PipeKind,
+        PipeToken, SLAB_LEN, Slab, driver::Slots,
     },
     supervise::trace,
 };

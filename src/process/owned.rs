@@ -18,23 +18,24 @@ use std::{
 use nix::{sys::signal::Signal as UnixSignal, unistd::Pid};
 use tokio::{io::unix::AsyncFd, sync::oneshot};
 
-use super::{ExitRecord, HostedWatcher, Target};
+use super::{HostedWatcher, Target};
 use crate::{
     ChildId, ExitHandler, ExitStatus, ResourceUsage, SignalError, WatchedExit,
-    child::ChildCell,
+    cell::ChildCell,
     read_loop::LoopLink,
     supervise::{contain, fault_point, trace},
     sys::{
         pidfd, pipe,
         wait::{self, Ended, Which},
     },
+    types::ExitRecord,
 };
 
 /// A child that this library spawned, from its spawn to its reaping, and beyond if it led a process
 /// group that still has members.
 #[derive(Debug)]
 pub(crate) struct ChildSlot {
-    pub(super) cell: Arc<ChildCell>,
+    pub(crate) cell: Arc<ChildCell>,
     pidfd: AsyncFd<OwnedFd>,
     leads_group: bool,
     /// A child watcher of the user's reaps the child.
@@ -84,7 +85,7 @@ impl ChildSlot {
     }
 
     /// Lets a hosted child watcher tell the end, if it takes the child; otherwise the pidfd does.
-    pub(super) fn host(&self, watcher: &HostedWatcher) {
+    pub(crate) fn host(&self, watcher: &HostedWatcher) {
         let watched = watched_by(watcher, &self.cell);
         self.progress().watched = watched;
     }
@@ -103,7 +104,7 @@ impl ChildSlot {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn pid(&self) -> i32 {
+    pub(crate) fn pid(&self) -> i32 {
         self.cell.pid
     }
 
@@ -126,7 +127,7 @@ impl ChildSlot {
     /// # Errors
     ///
     /// What the kernel says if the child cannot be asked after; the next call tries again.
-    pub(super) fn poll_reported(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(crate) fn poll_reported(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Some(mut progress) = self.try_progress() else {
             // The read loop is at it, for some microseconds.
             cx.waker().wake_by_ref();
@@ -186,7 +187,7 @@ impl ChildSlot {
     }
 
     /// Waits by the pidfd from now on.
-    pub(super) fn forsake_watcher(&self) {
+    pub(crate) fn forsake_watcher(&self) {
         self.progress().watched = None;
     }
 
@@ -246,7 +247,7 @@ impl ChildSlot {
     }
 
     /// Sends a signal. After the reaping only a group can still be there.
-    pub(super) fn signal(&self, signal: UnixSignal, target: Target) -> Result<(), SignalError> {
+    pub(crate) fn signal(&self, signal: UnixSignal, target: Target) -> Result<(), SignalError> {
         let child = self.id();
         // Held to the end: meanwhile nothing of ours reaps the child, and its number stays its own.
         let progress = self.progress();
@@ -299,7 +300,7 @@ impl ChildSlot {
     }
 
     /// Whether the group that the child leads or led has members, zombies among them.
-    pub(super) fn has_group(&self) -> bool {
+    pub(crate) fn has_group(&self) -> bool {
         // Before Linux 6.9 that cannot be known once the child is reaped.
         self.leads_group && pidfd::probe_group(&self.pidfd).unwrap_or(false)
     }

@@ -7,9 +7,9 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use super::{ExitHandler, Registered, WatchError, WatchedExit, table::admit};
+use super::{ExitHandler, Registered, WatchedExit, table::admit};
 use crate::{
-    EventLoop,
+    EventLoop, WatchError,
     sys::{
         pidfd,
         wait::{self, Which},

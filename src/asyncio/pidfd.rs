@@ -9,11 +9,11 @@ use std::{
 use tokio::sync::oneshot;
 
 use super::{
-    ChildWatcher, ExitHandler, Registered, WatchError,
+    ChildWatcher, ExitHandler, Registered,
     contract::warn_of_pending,
     registry::{Registry, admit_with_pidfd},
 };
-use crate::{EventLoop, supervise::trace, sys::readiness};
+use crate::{EventLoop, WatchError, supervise::trace, sys::readiness};
 
 /// Watches each child by its pidfd, on the loop that it is attached to. Handlers' closures run on
 /// that loop. The default on Linux.

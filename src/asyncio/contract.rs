@@ -4,7 +4,7 @@ use std::{fmt, io};
 
 use super::ExitHandler;
 use crate::{
-    EventLoop,
+    EventLoop, WatchError,
     supervise::{contain, trace},
 };
 
@@ -99,28 +99,6 @@ impl fmt::Debug for Registering {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("Registering")
     }
-}
-
-/// A child could not be watched, or a watcher not be attached.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum WatchError {
-    /// The watcher is not attached to a running loop, or it is closed.
-    #[error("the child watcher is not active: attach it to a running event loop")]
-    Inactive,
-    /// The PID is not that of a child of this process.
-    #[error("process {0} is no child of this process")]
-    NotAChild(i32),
-    /// A system call failed.
-    #[error("cannot watch {what}: could not {step}: {source}")]
-    System {
-        /// What was to be watched: a child's PID, or `SIGCHLD`.
-        what: String,
-        /// The step that failed.
-        step: &'static str,
-        /// What the operating system said.
-        source: io::Error,
-    },
 }
 
 impl WatchError {

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use crate::{ChildId, PolicyStopped, Seq, input::InputQueue, log::ChildExited, supervise::Sticky};
+use crate::{ChildExited, ChildId, PolicyStopped, Seq, cell::InputQueue, supervise::Sticky};
 
 /// A place in the log that is known some time.
 #[derive(Debug)]

@@ -7,9 +7,9 @@ use std::{
 
 use nix::{errno::Errno, sys::signal::kill, unistd::Pid};
 
-use super::{ExitHandler, WatchError, WatchedExit};
+use super::{ExitHandler, WatchedExit};
 use crate::{
-    EventLoop,
+    EventLoop, WatchError,
     supervise::trace,
     sys::wait::{self, Which},
 };

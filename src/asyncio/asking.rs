@@ -2,8 +2,11 @@
 
 use std::io;
 
-use super::{HandlerTable, Registered, WatchError, sigchld::Collector};
-use crate::sys::wait::{self, Which};
+use super::{HandlerTable, Registered, sigchld::Collector};
+use crate::{
+    WatchError,
+    sys::wait::{self, Which},
+};
 
 use crate::supervise::trace;
 

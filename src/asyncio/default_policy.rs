@@ -7,7 +7,10 @@ use std::{
 };
 
 use super::{EventLoop, EventLoopPolicy, NoEventLoop};
-use crate::child_watcher::{ChildWatcher, PidfdWatcher, WatchError};
+use crate::{
+    WatchError,
+    asyncio::{ChildWatcher, PidfdWatcher},
+};
 
 use crate::supervise::trace;
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{EventLoop, default_policy::DefaultPolicy};
-use crate::child_watcher::{ChildWatcher, WatchError};
+use crate::{WatchError, asyncio::ChildWatcher};
 
 /// There is no event loop for this thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

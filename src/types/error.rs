@@ -2,6 +2,8 @@
 
 use std::{fmt, io};
 
+use super::{ChildId, Part};
+
 /// The step of a spawn that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -105,7 +107,7 @@ pub enum StartError {
     NoSpillDirectory,
     /// The process-wide policy has no child watcher to give.
     #[error(transparent)]
-    ChildWatcher(#[from] crate::WatchError),
+    ChildWatcher(#[from] WatchError),
     /// `ACTIX_PROCESS_DRIVER` names no driver.
     #[error("ACTIX_PROCESS_DRIVER is `{0}`: expected `ring` or `sweep`")]
     UnknownDriver(String),
@@ -117,12 +119,12 @@ pub enum StartError {
 pub enum SignalError {
     /// The child has ended (or is not one of this policy's): nothing was signalled.
     #[error("cannot signal {0}: it has ended")]
-    Ended(crate::ChildId),
+    Ended(ChildId),
     /// The kernel refused.
     #[error("cannot signal {child}: {source}")]
     Refused {
         /// The child that was to be signalled.
-        child: crate::ChildId,
+        child: ChildId,
         /// What the kernel said.
         source: io::Error,
     },
@@ -137,15 +139,15 @@ pub enum SignalError {
 pub enum TerminalError {
     /// The child runs on none.
     #[error("{0} does not run on a terminal")]
-    None(crate::ChildId),
+    None(ChildId),
     /// It is closed: the child has ended, or it was hung up.
     #[error("the terminal of {0} is closed")]
-    Closed(crate::ChildId),
+    Closed(ChildId),
     /// The kernel refused.
     #[error("cannot resize the terminal of {child}: {source}")]
     Refused {
         /// The child.
-        child: crate::ChildId,
+        child: ChildId,
         /// What the kernel said.
         source: io::Error,
     },
@@ -171,7 +173,7 @@ pub enum PolicyStopped {
     #[error("the policy gave up: {part} panicked {panics} times in {window:?}; last: {message}")]
     GaveUp {
         /// The part that panicked last.
-        part: crate::Part,
+        part: Part,
         /// How many panics the window held.
         panics: usize,
         /// The window in which they were counted.
@@ -182,4 +184,46 @@ pub enum PolicyStopped {
     /// The pipe driver failed in a way that no retry mends.
     #[error("the policy gave up: the pipe driver failed: {0}")]
     DriverFailed(String),
+}
+
+/// A child could not be watched, or a watcher not be attached.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WatchError {
+    /// The watcher is not attached to a running loop, or it is closed.
+    #[error("the child watcher is not active: attach it to a running event loop")]
+    Inactive,
+    /// The PID is not that of a child of this process.
+    #[error("process {0} is no child of this process")]
+    NotAChild(i32),
+    /// A system call failed.
+    #[error("cannot watch {what}: could not {step}: {source}")]
+    System {
+        /// What was to be watched: a child's PID, or `SIGCHLD`.
+        what: String,
+        /// The step that failed.
+        step: &'static str,
+        /// What the operating system said.
+        source: io::Error,
+    },
+}
+
+/// Bytes could not be written to a child.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StdinError {
+    /// The input was ended before, by [`ChildStdin::write_eof`](crate::ChildStdin::write_eof) or [`ChildStdin::abort`](crate::ChildStdin::abort).
+    #[error("the child's standard input was ended before")]
+    Ended,
+    /// The child does not read it any more: it has ended or closed it (`EPIPE`).
+    #[error("the child does not read its standard input any more: {0}")]
+    Unread(#[source] io::Error),
+    /// Water marks that make no sense.
+    #[error("the low water mark {low} is above the high one {high}, or that is 0")]
+    Marks {
+        /// The low mark.
+        low: usize,
+        /// The high mark.
+        high: usize,
+    },
 }

@@ -1,35 +1,15 @@
 //! `ChildStdin`: the writer's side of a child's standard input.
 
-use std::{fmt, future::poll_fn, io, sync::Arc};
+use std::{fmt, future::poll_fn, sync::Arc};
 
 use bytes::Bytes;
 use futures_core::Stream;
 
-use super::InputQueue;
 use crate::{
-    ChildId,
+    ChildId, StdinError,
+    cell::InputQueue,
     read_loop::{LoopCommand, LoopLink},
 };
-
-/// Bytes could not be written to a child.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StdinError {
-    /// The input was ended before, by [`ChildStdin::write_eof`] or [`ChildStdin::abort`].
-    #[error("the child's standard input was ended before")]
-    Ended,
-    /// The child does not read it any more: it has ended or closed it (`EPIPE`).
-    #[error("the child does not read its standard input any more: {0}")]
-    Unread(#[source] io::Error),
-    /// Water marks that make no sense.
-    #[error("the low water mark {low} is above the high one {high}, or that is 0")]
-    Marks {
-        /// The low mark.
-        low: usize,
-        /// The high mark.
-        high: usize,
-    },
-}
 
 /// Writes to a child's standard input ([`Stdin::Piped`](crate::Stdin::Piped)). The read loop does
 /// the writing, so no writer and no child can block anything; a child that goes away is an error to

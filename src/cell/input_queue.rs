@@ -12,8 +12,10 @@ use std::{
 
 use bytes::{Buf, Bytes};
 
-use super::StdinError;
-use crate::supervise::{WaitList, Wakers, drop_contained};
+use crate::{
+    StdinError,
+    supervise::{WaitList, Wakers, drop_contained},
+};
 
 /// asyncio's marks: writers wait above the high one, until the low one is reached.
 const HIGH: usize = 64 * 1024;
@@ -83,7 +85,7 @@ impl InputQueue {
     }
 
     /// Queues bytes. Whose memory that is is not known: its destructor can hit no thread of ours.
-    pub(super) fn push(&self, bytes: Bytes) -> Result<(), StdinError> {
+    pub(crate) fn push(&self, bytes: Bytes) -> Result<(), StdinError> {
         let bytes = Bytes::from_owner(Contained(bytes));
         let mut state = self.lock();
         state.check_open()?;
@@ -91,7 +93,7 @@ impl InputQueue {
         Ok(())
     }
 
-    pub(super) fn set_marks(&self, low: usize, high: usize) -> Result<(), StdinError> {
+    pub(crate) fn set_marks(&self, low: usize, high: usize) -> Result<(), StdinError> {
         if low > high || high == 0 {
             return Err(StdinError::Marks { low, high });
         }
@@ -105,7 +107,7 @@ impl InputQueue {
     }
 
     /// No more will come after what is queued.
-    pub(super) fn end(&self) -> Result<(), StdinError> {
+    pub(crate) fn end(&self) -> Result<(), StdinError> {
         let mut state = self.lock();
         state.check_open()?;
         match state.terminal {
@@ -118,13 +120,13 @@ impl InputQueue {
     }
 
     /// Forgets what is queued; no more will come.
-    pub(super) fn abort(&self) {
+    pub(crate) fn abort(&self) {
         self.close(None);
     }
 
     /// Waits until writers need not wait: below the marks, or with `all` when all is written. That
     /// stays so when the pipe is closed afterwards.
-    pub(super) fn ready(&self, all: bool) -> Ready<'_> {
+    pub(crate) fn ready(&self, all: bool) -> Ready<'_> {
         Ready { queue: self, all, key: None }
     }
 
@@ -208,7 +210,7 @@ impl State {
 
 /// A writer that waits. It leaves nothing behind when it goes.
 #[derive(Debug)]
-pub(super) struct Ready<'a> {
+pub(crate) struct Ready<'a> {
     queue: &'a InputQueue,
     all: bool,
     key: Option<u64>,

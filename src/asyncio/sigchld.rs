@@ -12,9 +12,9 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-use super::{WatchError, contract::warn_of_pending};
+use super::contract::warn_of_pending;
 use crate::{
-    EventLoop,
+    EventLoop, WatchError,
     supervise::trace,
     sys::{
         readiness,

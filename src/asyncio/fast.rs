@@ -7,12 +7,12 @@ use std::{
 };
 
 use super::{
-    ChildWatcher, ExitHandler, Registering, WatchError, WatchedExit,
+    ChildWatcher, ExitHandler, Registering, WatchedExit,
     sigchld::{Attachment, Collector},
     table::{Standing, standing},
 };
 use crate::{
-    EventLoop,
+    EventLoop, WatchError,
     supervise::{contain, trace},
     sys::wait::{self, Which},
 };

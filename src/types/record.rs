@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{ChildId, ExitStatus, ResourceUsage};
+use super::{ChildId, ExitStatus, ResourceUsage};
 
 /// The record of an exit. Its slot keeps it; the status pipe only tells that it is there, since a
 /// descendant of the child's may read what is in a pipe of ours, or write into it.

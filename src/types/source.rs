@@ -1,0 +1,13 @@
+//! `Stream`: which of its outputs a child wrote to.
+
+/// One of a child's output streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Stream {
+    /// Standard output (and standard error, where the command sends both down one pipe).
+    Stdout,
+    /// Standard error.
+    Stderr,
+    /// The extra descriptor that has this number in the child
+    /// ([`Command::log_descriptor`](crate::Command::log_descriptor)).
+    Extra(i32),
+}
