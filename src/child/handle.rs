@@ -1,22 +1,20 @@
-//! `Child`: the handle of one child. Thin: it sends messages and reads the sticky status.
+//! `Child`: the handle of one child. Thin: it signals the process and reads the sticky status.
 
 use std::{
     fmt,
     sync::{Arc, Weak},
 };
 
-use actix::WeakAddr;
+use actix::WeakRecipient;
 use nix::sys::signal::Signal as UnixSignal;
 
+use super::{Alarm, Spawned};
 use crate::{
     ChildExited, ChildId, ChildStdin, PolicyStopped, SignalError, Stream,
     cell::ChildCell,
-    policy::Policy,
     process::ChildSlot,
     process::Target,
     read_loop::{LoopCommand, LoopLink},
-    spawn::Spawned,
-    waiting::Signal,
 };
 
 /// A child process of a policy.
@@ -26,7 +24,7 @@ use crate::{
 #[derive(Clone)]
 pub struct Child {
     cell: Arc<ChildCell>,
-    pub(super) policy: WeakAddr<Policy>,
+    pub(super) alarms: WeakRecipient<Alarm>,
     pub(super) link: Arc<LoopLink>,
     slot: Weak<ChildSlot>,
 }
@@ -42,11 +40,11 @@ impl Spawned for Child {
 impl Child {
     pub(crate) fn new(
         cell: Arc<ChildCell>,
-        policy: WeakAddr<Policy>,
+        alarms: WeakRecipient<Alarm>,
         link: Arc<LoopLink>,
         slot: Weak<ChildSlot>,
     ) -> Self {
-        Child { cell, policy, link, slot }
+        Child { cell, alarms, link, slot }
     }
 
     pub(crate) fn cell(&self) -> &Arc<ChildCell> {
@@ -113,7 +111,7 @@ impl Child {
     /// [`SignalError::Ended`] once the child has ended, [`SignalError::Refused`] where the kernel
     /// refuses (a child that changed its user, say), [`SignalError::Stopped`] after the policy.
     pub async fn signal(&self, signal: UnixSignal) -> Result<(), SignalError> {
-        self.send(signal, Target::Child).await
+        self.send(signal, Target::Child)
     }
 
     /// Sends a signal to the process group that the child leads
@@ -125,7 +123,7 @@ impl Child {
     /// As [`Child::signal`]: [`SignalError::Ended`] once the child and every member of the group has
     /// ended; [`SignalError::Refused`] too if the child leads no group.
     pub async fn signal_group(&self, signal: UnixSignal) -> Result<(), SignalError> {
-        self.send(signal, Target::Group).await
+        self.send(signal, Target::Group)
     }
 
     /// Kills the child with `SIGKILL`. Wait for it to learn when it is gone.
@@ -137,10 +135,12 @@ impl Child {
         self.signal(UnixSignal::SIGKILL).await
     }
 
-    async fn send(&self, signal: UnixSignal, target: Target) -> Result<(), SignalError> {
-        let policy = self.policy.upgrade().ok_or(PolicyStopped::Shutdown)?;
-        let message = Signal { child: self.id(), signal, target };
-        policy.send(message).await.unwrap_or(Err(SignalError::Stopped(PolicyStopped::Shutdown)))
+    fn send(&self, signal: UnixSignal, target: Target) -> Result<(), SignalError> {
+        match (self.slot.upgrade(), self.cell.exit()) {
+            (Some(process), _) => process.signal(signal, target),
+            (None, Some(Err(stopped))) => Err(stopped.into()),
+            (None, _) => Err(SignalError::Ended(self.id())),
+        }
     }
 }
 

@@ -6,11 +6,8 @@ use bytes::Bytes;
 use regex::bytes::Regex;
 use tokio::sync::oneshot;
 
-use super::Child;
-use crate::{
-    log::{ChildLine, ChildLines, Fact, LastLines, Line, LogReader, Start, Stretch},
-    policy::Alarm,
-};
+use super::{Alarm, Child};
+use crate::log::{ChildLine, ChildLines, Fact, LastLines, Line, LogReader, Start, Stretch};
 
 /// No such line came.
 #[derive(Debug, thiserror::Error)]
@@ -76,7 +73,7 @@ impl Child {
     /// Once the policy has stopped, it never returns; the child's output ends then.
     async fn after(&self, time: Duration) {
         let (tell, told) = oneshot::channel();
-        if let Some(policy) = self.policy.upgrade() {
+        if let Some(policy) = self.alarms.upgrade() {
             policy.do_send(Alarm { time, tell });
         }
         if told.await.is_err() {

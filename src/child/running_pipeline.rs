@@ -1,7 +1,7 @@
 //! `RunningPipeline`: the children of one pipeline.
 
-use super::Child;
-use crate::{ChildExited, PolicyStopped, spawn::Spawned};
+use super::{Child, Spawned};
+use crate::{ChildExited, PolicyStopped};
 
 /// The children of a pipeline, each of which is a child like any other.
 ///

@@ -12,10 +12,11 @@ use std::{
 use actix::{Actor, Addr, Context, Handler, MessageResult, ResponseFuture, Supervised};
 use tokio::time::sleep;
 
-use super::{Alarm, Shutdown, host::Host};
+use super::{Shutdown, host::Host};
 use crate::{
     ChildId, PolicyStopped, ShareOutput, SharedOutput, SignalError, Spawn, SpawnPipeline,
     Subscribe, SubscriptionId, Unsubscribe,
+    child::Alarm,
     pipes::{Medium, PipeEnd},
     read_loop::{LoopCommand, LoopLink},
     spawn::{PipelineTicket, RequestPipeline, RequestSpawn, SpawnPool, SpawnTicket},

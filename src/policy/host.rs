@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     Driver, Part, PolicyStopped, StartError,
-    process::HostedWatcher,
+    process::{HostedWatcher, Nudge},
     read_loop::{LoopCommand, LoopLink, Run, StateManager},
     spawn::{SpawnPool, Spawner},
     spill::Spiller,
@@ -213,7 +213,9 @@ async fn build(
     let supervisor = {
         let host = Arc::clone(host);
         let give_up = move |reason| host.request_stop(host.grace, reason);
-        Supervisor::new(intensity, Arc::clone(&link), give_up)
+        let link = Arc::clone(&link);
+        let restarted = move |part, message| link.push(LoopCommand::Restarted(part, message));
+        Supervisor::new(intensity, restarted, give_up)
     };
     let inbox = Arc::new(Inbox::default());
     let table = Rc::new(WaiterTable::new(Arc::clone(&inbox), child_watcher.clone()));
@@ -225,11 +227,15 @@ async fn build(
         let spawner = Spawner {
             jobs,
             closing: Arc::clone(&host.closing),
+            nudge: {
+                let link = Arc::clone(&link);
+                Nudge(Arc::new(move |child| link.nudge(child)))
+            },
             link: Arc::clone(&link),
             inbox,
             child_watcher,
             watcher: watcher.clone(),
-            policy: policy.downgrade(),
+            alarms: policy.downgrade().recipient(),
             runtime: tokio::runtime::Handle::current(),
         };
         let pool = SpawnPool::start(spawn_jobs, spawner)?;

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use actix::Message;
-use tokio::sync::oneshot;
 
 /// Begins the shutdown: nothing more is spawned, every child gets `SIGTERM`, those that are left
 /// after the grace get `SIGKILL`. Sent again with a shorter grace, it shortens the wait.
@@ -12,12 +11,4 @@ use tokio::sync::oneshot;
 pub struct Shutdown {
     /// How long children may take to end by themselves.
     pub grace: Duration,
-}
-
-/// Asks to be told after a time.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub(crate) struct Alarm {
-    pub(crate) time: Duration,
-    pub(crate) tell: oneshot::Sender<()>,
 }

@@ -10,5 +10,4 @@ mod shutdown;
 pub use builder::PolicyBuilder;
 pub use front_door::Policy;
 pub use handle::PolicyHandle;
-pub(crate) use messages::Alarm;
 pub use messages::Shutdown;

@@ -5,6 +5,7 @@
 
 use std::{
     any::Any,
+    fmt,
     future::Future,
     io,
     os::fd::{AsFd, OwnedFd},
@@ -22,7 +23,6 @@ use super::{HostedWatcher, Target};
 use crate::{
     ChildId, ExitHandler, ExitStatus, ResourceUsage, SignalError, WatchedExit,
     cell::ChildCell,
-    read_loop::LoopLink,
     supervise::{contain, fault_point, trace},
     sys::{
         pidfd, pipe,
@@ -42,7 +42,9 @@ pub(crate) struct ChildSlot {
     hosted: bool,
     started: Instant,
     progress: Mutex<Progress>,
-    link: Arc<LoopLink>,
+    /// Tells the read loop that the record is there, if its driver would find the status pipe's
+    /// word late.
+    nudge: Nudge,
 }
 
 /// How far the child has come.
@@ -59,6 +61,16 @@ struct Progress {
     panic: Option<Box<dyn Any + Send>>,
 }
 
+/// Shared by all processes of a policy.
+#[derive(Clone)]
+pub(crate) struct Nudge(pub(crate) Arc<dyn Fn(ChildId) + Send + Sync>);
+
+impl fmt::Debug for Nudge {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Nudge").finish_non_exhaustive()
+    }
+}
+
 /// What a child is owned by from its spawn on.
 #[derive(Debug)]
 pub(crate) struct Ownership {
@@ -72,16 +84,12 @@ pub(crate) struct Ownership {
 impl ChildSlot {
     /// The owner of the child from now on. The pidfd is registered with the reactor of the
     /// watcher's thread.
-    pub(crate) fn new(
-        cell: Arc<ChildCell>,
-        ownership: Ownership,
-        link: Arc<LoopLink>,
-    ) -> Arc<Self> {
+    pub(crate) fn new(cell: Arc<ChildCell>, ownership: Ownership, nudge: Nudge) -> Arc<Self> {
         let Ownership { pidfd, status_pipe, leads_group, hosted, started } = ownership;
         let status_pipe = Some(status_pipe);
         let progress = Progress { watched: None, record: None, status_pipe, panic: None };
         let progress = Mutex::new(progress);
-        Arc::new(ChildSlot { cell, pidfd, leads_group, hosted, started, progress, link })
+        Arc::new(ChildSlot { cell, pidfd, leads_group, hosted, started, progress, nudge })
     }
 
     /// Lets a hosted child watcher tell the end, if it takes the child; otherwise the pidfd does.
@@ -146,7 +154,7 @@ impl ChildSlot {
             // If it cannot be written, its end tells the same: the drop is what counts.
             let _ = pipe::write_now(&status_pipe, &[1]);
             drop(status_pipe);
-            self.link.nudge(self.id());
+            (self.nudge.0)(self.id());
         }
         if was_let_go {
             trace::warn!(

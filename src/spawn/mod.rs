@@ -17,5 +17,5 @@ mod unregistered;
 pub(crate) use messages::{Link, PipelineReply, PipelineTicket, SpawnReply, SpawnTicket};
 pub use messages::{Spawn, SpawnPipeline};
 pub(crate) use pool::SpawnPool;
-pub(crate) use request::{RequestPipeline, RequestSpawn, Spawned, answer};
+pub(crate) use request::{RequestPipeline, RequestSpawn, answer};
 pub(crate) use spawner::{Job, Spawner};

@@ -11,7 +11,7 @@ use actix::{Message, dev::OneshotSender};
 use tokio::sync::oneshot;
 
 use super::{Spawn, SpawnPipeline};
-use crate::{Child, RunningPipeline, SpawnError};
+use crate::{Child, RunningPipeline, SpawnError, child::Spawned};
 
 /// [`Spawn`], and where its answer goes.
 #[derive(Debug, Message)]
@@ -28,12 +28,6 @@ pub(crate) struct RequestPipeline(
     pub(crate) SpawnPipeline,
     pub(crate) OneshotSender<Result<RunningPipeline, SpawnError>>,
 );
-
-/// What was spawned, and can be undone.
-pub(crate) trait Spawned: Unpin {
-    /// Kills it, with the groups that it leads.
-    fn undo(&self);
-}
 
 /// A caller that waits for its answer.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use std::{
     },
 };
 
-use actix::{Addr, Recipient, WeakAddr};
+use actix::{Addr, Recipient, WeakRecipient};
 use crossbeam_channel::Receiver;
 use tokio::{runtime::Handle, sync::mpsc};
 
@@ -21,13 +21,12 @@ use super::{
     messages::{Spawn, answer},
     pipes::InnerEnds,
     pool::Work,
-    request::Spawned as _,
     unregistered::{failed, refused},
 };
 use crate::{
     Child, ChildExited, ChildId, RunningPipeline, SpawnError, SpawnStep,
-    policy::Policy,
-    process::HostedWatcher,
+    child::{Alarm, Spawned as _},
+    process::{HostedWatcher, Nudge},
     read_loop::LoopLink,
     supervise::{dispose, message_of, trace},
     waiting::{Inbox, Watcher},
@@ -87,11 +86,13 @@ pub(crate) struct Spawner {
     pub(crate) jobs: Receiver<Taken>,
     pub(crate) closing: Arc<AtomicBool>,
     pub(crate) link: Arc<LoopLink>,
+    pub(crate) nudge: Nudge,
     pub(crate) inbox: Arc<Inbox>,
     /// The watcher that the policy hosts, if any.
     pub(crate) child_watcher: Option<HostedWatcher>,
     pub(crate) watcher: Addr<Watcher>,
-    pub(crate) policy: WeakAddr<Policy>,
+    /// The policy's clock.
+    pub(crate) alarms: WeakRecipient<Alarm>,
     /// The runtime whose reactor watches the pidfds.
     pub(crate) runtime: Handle,
 }

@@ -135,7 +135,7 @@ impl Spawner {
         }
         let children = registrations.iter().zip(&slots).map(|(registration, slot)| {
             let cell = Arc::clone(&registration.cell);
-            Child::new(cell, self.policy.clone(), Arc::clone(&self.link), Arc::downgrade(slot))
+            Child::new(cell, self.alarms.clone(), Arc::clone(&self.link), Arc::downgrade(slot))
         });
         let children = children.collect();
         for registration in registrations {
@@ -164,7 +164,7 @@ impl Spawner {
             hosted: self.child_watcher.is_some(),
             started,
         };
-        let slot = ChildSlot::new(Arc::clone(&cell), ownership, Arc::clone(&self.link));
+        let slot = ChildSlot::new(Arc::clone(&cell), ownership, self.nudge.clone());
         let extras = Extras { terminal: ends.terminal, shared: shared_by(command) };
         let registration = Registration {
             cell,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix::{Message, Recipient};
 
 use super::{Lifecycle, OutputBatch};
-use crate::{Child, ChildExited, PolicyStopped, SubscriptionId, cell::ChildCell, log::Start};
+use crate::{ChildExited, PolicyStopped, SubscriptionId, cell::ChildCell, log::Start};
 
 /// What a subscriber wants to hear of.
 #[derive(Debug)]
@@ -65,12 +65,6 @@ impl Subscribe {
         if let Interest::Output { start, .. } = &mut self.interest {
             *start = place;
         }
-        self
-    }
-
-    /// Of this child only. Where it has ended already, a subscription to exits is served at once.
-    pub fn of(mut self, child: &Child) -> Self {
-        self.child = Some(Arc::clone(child.cell()));
         self
     }
 }

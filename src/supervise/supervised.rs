@@ -21,15 +21,12 @@ use actix::{Actor, Addr, AsyncContext as _, Context, Supervised, dev::ContextFut
 use tokio::time::{Sleep, sleep};
 
 use super::{Intensity, Restarts, Verdict, dispose, message_of, trace};
-use crate::{
-    Part, PolicyStopped,
-    read_loop::{LoopCommand, LoopLink},
-};
+use crate::{Part, PolicyStopped};
 
 /// Counts the panics of the actors on one thread, and decides.
 pub(crate) struct Supervisor {
     restarts: RefCell<Restarts>,
-    link: Arc<LoopLink>,
+    restarted: Box<dyn Fn(Part, String)>,
     give_up: Box<dyn Fn(PolicyStopped)>,
 }
 
@@ -40,14 +37,14 @@ impl fmt::Debug for Supervisor {
 }
 
 impl Supervisor {
-    /// `give_up` is called when the intensity is exceeded.
+    /// `restarted` is called before a restart, `give_up` when the intensity is exceeded.
     pub(crate) fn new(
         intensity: Intensity,
-        link: Arc<LoopLink>,
+        restarted: impl Fn(Part, String) + 'static,
         give_up: impl Fn(PolicyStopped) + 'static,
     ) -> Rc<Self> {
         let restarts = RefCell::new(Restarts::new(intensity));
-        Rc::new(Supervisor { restarts, link, give_up: Box::new(give_up) })
+        Rc::new(Supervisor { restarts, restarted: Box::new(restarted), give_up: Box::new(give_up) })
     }
 
     /// Starts an actor on this thread.
@@ -81,7 +78,7 @@ impl Supervisor {
     fn panicked(&self, part: Part, message: String) -> Result<Duration, PolicyStopped> {
         let judged = judge(&mut self.restarts.borrow_mut(), part, &message);
         match &judged {
-            Ok(_) => self.link.push(LoopCommand::Restarted(part, message)),
+            Ok(_) => (self.restarted)(part, message),
             Err(reason) => (self.give_up)(reason.clone()),
         }
         judged
