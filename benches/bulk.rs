@@ -2,14 +2,12 @@
 //! fair the reading is, and how soon a slow pipe is seen beside 16 hot ones.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
-mod support;
-
 use std::{collections::HashMap, sync::PoisonError, time::Duration};
 
 use actix_process::{Command, Output};
 use criterion::{BenchmarkId, Criterion, Throughput};
 
-use support::{
+use actix_process_benches::{
     children::{self, now},
     paired::paired,
     raw, sink, with_policy,
@@ -118,7 +116,7 @@ fn main() {
     }
     group.finish();
     criterion.final_summary();
-    if !support::whole() {
+    if !actix_process_benches::whole() {
         return;
     }
     for writers in [16, 256] {

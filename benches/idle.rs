@@ -2,12 +2,10 @@
 //! of this process over five seconds, and its memory for each child. A plain table.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
-mod support;
-
 use std::{fs, time::Duration};
 
 use actix_process::Command;
-use support::cpu_time;
+use actix_process_benches::cpu_time;
 
 const SPAN: Duration = Duration::from_secs(5);
 
@@ -19,7 +17,7 @@ fn memory_kib() -> f64 {
 
 fn main() {
     println!("children  CPU over {SPAN:?}  memory a child");
-    support::with_policy(async |policy| {
+    actix_process_benches::with_policy(async |policy| {
         // One child through everything, so that what is made once is made.
         policy.spawn(Command::new("/bin/true")).await.unwrap().wait().await.unwrap();
         let mut before = memory_kib();

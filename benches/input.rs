@@ -2,8 +2,6 @@
 //! output delivered to one subscriber and to sixteen.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
-mod support;
-
 use std::{
     io::Write,
     process::Stdio,
@@ -16,7 +14,7 @@ use bytes::Bytes;
 use criterion::{Criterion, Throughput};
 use tokio::sync::mpsc;
 
-use support::{children, with_policy};
+use actix_process_benches::{children, with_policy};
 
 const BLOCK: usize = 64 * 1024;
 const GIB: usize = 1024 * 1024 * 1024;

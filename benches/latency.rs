@@ -4,8 +4,6 @@
 //! before it tells the exit, which neither peer does.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
-mod support;
-
 use std::{io::Read, os::unix::fs::FileExt, process::Stdio, time::Duration};
 
 use actix::{Actor, Context, Handler};
@@ -14,7 +12,7 @@ use criterion::Criterion;
 use tempfile::NamedTempFile;
 use tokio::sync::mpsc;
 
-use support::{
+use actix_process_benches::{
     children::{self, now},
     paired::paired,
 };
@@ -118,7 +116,7 @@ fn tokio_and_a_hop(stamp: &Stamp, rounds: u64) -> Duration {
     let (read, mut next) = mpsc::unbounded_channel();
     std::thread::scope(|scope| {
         let waiter = scope.spawn(move || {
-            support::current_thread().block_on(async {
+            actix_process_benches::current_thread().block_on(async {
                 let mut times = Vec::new();
                 while let Some(mut child) = taken.recv().await {
                     let seen = now();
@@ -128,7 +126,7 @@ fn tokio_and_a_hop(stamp: &Stamp, rounds: u64) -> Duration {
                 rounds_of_median(times)
             })
         });
-        support::current_thread().block_on(async {
+        actix_process_benches::current_thread().block_on(async {
             for _ in 0..rounds {
                 let mut command = tokio::process::Command::from(stamp.std_command());
                 let mut child = command.spawn().unwrap();
@@ -159,7 +157,9 @@ fn main() {
         group.measurement_time(Duration::from_secs(5)).warm_up_time(Duration::from_secs(1));
         group.bench_function("actix-process", |bencher| {
             bencher.iter_custom(|rounds| {
-                support::with_policy(async |policy| ours(&policy, &stamp, rounds).await)
+                actix_process_benches::with_policy(async |policy| {
+                    ours(&policy, &stamp, rounds).await
+                })
             });
         });
         group.bench_function("blocking waitpid", |bencher| {
@@ -171,7 +171,7 @@ fn main() {
         group.finish();
     }
     criterion.final_summary();
-    if !support::whole() {
+    if !actix_process_benches::whole() {
         return;
     }
     // Children of each way in a round.
@@ -184,7 +184,9 @@ fn main() {
             21,
             &[
                 ("actix-process", &|| {
-                    each(support::with_policy(async |policy| ours(&policy, &stamp, rounds).await))
+                    each(actix_process_benches::with_policy(async |policy| {
+                        ours(&policy, &stamp, rounds).await
+                    }))
                 }),
                 ("blocking waitpid", &|| each(waitpid(&stamp, rounds))),
                 ("tokio::process + a hop", &|| each(tokio_and_a_hop(&stamp, rounds))),

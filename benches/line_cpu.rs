@@ -8,13 +8,11 @@
 //! same run with children that write nothing is taken off, each way's own.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
-mod support;
-
 use std::{collections::HashMap, hint::black_box, time::Duration};
 
 use actix_process::{ChildId, Chunk, Lines, Output};
 
-use support::{children, cpu_time, median, raw, short, sink, with_policy};
+use actix_process_benches::{children, cpu_time, median, raw, short, sink, with_policy};
 
 const CHILDREN: usize = 32;
 

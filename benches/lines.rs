@@ -3,8 +3,6 @@
 //! only counts newlines.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
-mod support;
-
 use std::{
     collections::HashMap,
     process::Stdio,
@@ -20,7 +18,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use support::{children, raw, sink, with_policy};
+use actix_process_benches::{children, raw, sink, with_policy};
 
 const CHILDREN: usize = 32;
 const LINES: usize = 50_000;
@@ -87,7 +85,7 @@ async fn take_all(mut lines: mpsc::Receiver<(usize, String)>) {
 }
 
 fn tokio_lines() -> Duration {
-    support::current_thread().block_on(async {
+    actix_process_benches::current_thread().block_on(async {
         let (program, (key, value)) = children::part(&writer());
         let (tagged, subscriber) = mpsc::channel(1024);
         let begin = Instant::now();
@@ -117,7 +115,7 @@ fn processkit_command() -> processkit::Command {
 }
 
 fn processkit_stream() -> Duration {
-    support::current_thread().block_on(async {
+    actix_process_benches::current_thread().block_on(async {
         let (tagged, subscriber) = mpsc::channel(1024);
         let begin = Instant::now();
         for number in 0..CHILDREN {

@@ -3,8 +3,6 @@
 //! is most of the work, and all at once. A plain table.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
-mod support;
-
 use std::{
     collections::HashMap,
     hint::black_box,
@@ -20,7 +18,7 @@ use tokio::{
     sync::mpsc,
 };
 
-use support::{children, median, short, sink, with_policy};
+use actix_process_benches::{children, median, short, sink, with_policy};
 
 const LINES: usize = 1_000;
 
@@ -75,7 +73,7 @@ async fn count_lines(mut tagged: mpsc::Receiver<(usize, String)>) -> usize {
 }
 
 fn tokio_lines(children: usize, at_a_time: usize) -> Duration {
-    support::current_thread().block_on(async {
+    actix_process_benches::current_thread().block_on(async {
         let begin = Instant::now();
         let (subscriber, tagged) = mpsc::channel(1024);
         let counting = tokio::spawn(count_lines(tagged));

@@ -2,13 +2,11 @@
 //! wrote). What a child writes at a time decides what a chunk is. A plain table.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
-mod support;
-
 use std::time::{Duration, Instant};
 
 use actix_process::{Fact, Output, ShareOutput, Start};
 
-use support::{children, median, short, with_policy};
+use actix_process_benches::{children, median, short, with_policy};
 
 const WRITERS: usize = 4;
 

@@ -2,8 +2,6 @@
 //! ours, tokio::process, and a one-thread posix_spawn+waitpid loop, in one run.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
-mod support;
-
 use std::{
     collections::HashMap,
     ffi::CString,
@@ -18,7 +16,7 @@ use criterion::{BenchmarkId, Criterion, Throughput};
 use nix::sys::wait::waitpid;
 use tokio::sync::mpsc;
 
-use support::{raw, with_policy};
+use actix_process_benches::{raw, with_policy};
 
 /// The subscriber: spawns the next child at each exit, until enough have ended.
 struct Subscriber {
@@ -88,7 +86,7 @@ fn ours(children: u64, at_a_time: u64) -> Duration {
 }
 
 fn tokio_process(children: u64, at_a_time: u64) -> Duration {
-    support::current_thread().block_on(async {
+    actix_process_benches::current_thread().block_on(async {
         let (exits, mut subscriber) = mpsc::unbounded_channel();
         let spawn = || {
             let mut command = tokio::process::Command::new("/bin/true");

@@ -14,8 +14,6 @@ mod fan_out;
 mod kameo_peer;
 #[path = "throughput/ractor_peer.rs"]
 mod ractor_peer;
-mod support;
-
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput};

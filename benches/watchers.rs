@@ -5,8 +5,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 #![allow(clippy::zombie_processes, reason = "the watchers reap them")]
 
-mod support;
-
 use std::{
     io::{PipeReader, PipeWriter, pipe},
     process::{Command, Stdio},
@@ -18,7 +16,7 @@ use actix_process::{
     ChildWatcher, EventLoop, ExitHandler, ExitStatus, FastWatcher, MultiLoopWatcher, PidfdWatcher,
     Policy, SafeWatcher, Spawn, ThreadedWatcher,
 };
-use support::cpu_time;
+use actix_process_benches::cpu_time;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 type Make = fn() -> Arc<dyn ChildWatcher>;
@@ -166,7 +164,7 @@ const PATIENCE: &str = "90";
 /// Runs the namesake; `None`, with a line, where there is no such python3 or watcher, or no result
 /// in so many seconds.
 fn cpython(what: &str, name: &str, numbers: &[String]) -> Option<Vec<f64>> {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/support/watchers.py");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/watchers.py");
     let mut command = Command::new("timeout");
     command
         .args([PATIENCE, "python3", script])

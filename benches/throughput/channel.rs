@@ -7,7 +7,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::support::current_thread;
+use actix_process_benches::current_thread;
 
 fn drain(messages: u64) -> (mpsc::UnboundedSender<u64>, JoinHandle<()>) {
     let (sender, mut receiver) = mpsc::unbounded_channel();

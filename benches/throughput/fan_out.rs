@@ -42,7 +42,7 @@ impl Handler<ChildExited> for Subscriber {
 }
 
 pub(crate) fn ours(recipients: usize, rounds: u64) -> Duration {
-    crate::support::with_policy(async |policy| {
+    actix_process_benches::with_policy(async |policy| {
         let exit = policy.spawn(Command::new("true")).await.unwrap().wait().await.unwrap();
         let (mut all, mut done) = (Vec::<Recipient<ChildExited>>::new(), Vec::new());
         for _ in 0..recipients {

@@ -10,7 +10,7 @@ use kameo::{
 };
 use tokio::sync::oneshot;
 
-use crate::support::current_thread;
+use actix_process_benches::current_thread;
 
 #[derive(Actor)]
 struct Receiver {

@@ -98,7 +98,7 @@ impl ThreadLocalActor for Sender {
 }
 
 fn run(recipients: usize, rounds: u64, ask: bool) -> Duration {
-    crate::support::current_thread().block_on(async {
+    actix_process_benches::current_thread().block_on(async {
         let spawner = ThreadLocalActorSpawner::new();
         let (mut receivers, mut done, mut handles) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..recipients {
