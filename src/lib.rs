@@ -78,7 +78,7 @@ mod recording;
 mod spawn;
 mod spill;
 mod subscribe;
-mod supervise;
+mod restart;
 mod sys;
 mod types;
 mod waiting;
@@ -91,9 +91,11 @@ pub use asyncio::{
     EventLoop, EventLoopPolicy, NoEventLoop, SignalArrived, SignalHandlerError, child_watcher,
     event_loop_policy, set_child_watcher, set_event_loop_policy,
 };
-pub use child::{
-    Child, ChildStdin, CollectedOutput, DecodeError, RunningPipeline, WaitForLineError,
-};
+#[cfg(feature = "codec")]
+pub use child::DecodeError;
+#[cfg(feature = "regex")]
+pub use child::WaitForLineError;
+pub use child::{Child, ChildStdin, CollectedOutput, RunningPipeline};
 pub use command::{
     Command, ErrorOutput, Output, Pipeline, ProcessGroup, ShareOutput, SharedOutput, Stdin,
     Terminal,
@@ -110,10 +112,10 @@ pub use recording::{Replay, ReplayError};
 pub use spawn::{Spawn, SpawnPipeline};
 pub use spill::{SpillError, replay_spilled};
 pub use subscribe::{Lifecycle, OutputBatch, Subscribe, Unsubscribe};
-pub use supervise::Intensity;
+pub use restart::Intensity;
 #[cfg(feature = "fault-injection")]
 #[doc(hidden)]
-pub use supervise::{Fault, inject};
+pub use restart::{Fault, inject};
 pub use types::{
     ChildExited, ChildId, Exit, ExitStatus, Overflow, Part, PolicyStopped, ResourceUsage, Seq,
     SignalError, SpawnError, SpawnStep, StartError, StdinError, Stream, SubscriptionId,

@@ -8,7 +8,7 @@ use crate::{
     sys::wait::{self, Which},
 };
 
-use crate::supervise::trace;
+use crate::restart::trace;
 
 /// Asks only after the children that have a handler.
 #[derive(Debug, Default)]

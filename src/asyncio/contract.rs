@@ -5,7 +5,7 @@ use std::{fmt, io};
 use super::ExitHandler;
 use crate::{
     EventLoop, WatchError,
-    supervise::{contain, trace},
+    restart::{contain, trace},
 };
 
 /// A watcher of child processes: it learns when a child of this process has ended, reaps it, and

@@ -12,7 +12,7 @@ use crate::{
     asyncio::{ChildWatcher, PidfdWatcher},
 };
 
-use crate::supervise::trace;
+use crate::restart::trace;
 
 thread_local! {
     static SET: RefCell<Option<EventLoop>> = const { RefCell::new(None) };

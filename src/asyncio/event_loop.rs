@@ -12,7 +12,7 @@ use actix::{Arbiter, ArbiterHandle, System};
 use tokio::sync::oneshot;
 
 use crate::{
-    supervise::trace,
+    restart::trace,
     sys::{self, signal_mask},
 };
 

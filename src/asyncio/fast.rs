@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     EventLoop, WatchError,
-    supervise::{contain, trace},
+    restart::{contain, trace},
     sys::wait::{self, Which},
 };
 

@@ -6,7 +6,7 @@ use actix::{Message, Recipient};
 
 use crate::{
     EventLoop, ExitStatus, ResourceUsage,
-    supervise::{contain, trace},
+    restart::{contain, trace},
     sys::wait::{self, Ended, Which},
 };
 

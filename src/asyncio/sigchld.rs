@@ -15,7 +15,7 @@ use tokio::{
 use super::contract::warn_of_pending;
 use crate::{
     EventLoop, WatchError,
-    supervise::trace,
+    restart::trace,
     sys::{
         readiness,
         signal_handler::{Listener, listen},

@@ -20,7 +20,7 @@ use crate::sys::{
     signal_handler::{Listener, count, listen},
 };
 
-use crate::supervise::trace;
+use crate::restart::trace;
 
 /// A signal has arrived. Signals coalesce: several in a short time can be one message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Message)]

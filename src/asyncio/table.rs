@@ -10,7 +10,7 @@ use nix::{errno::Errno, sys::signal::kill, unistd::Pid};
 use super::{ExitHandler, WatchedExit};
 use crate::{
     EventLoop, WatchError,
-    supervise::trace,
+    restart::trace,
     sys::wait::{self, Which},
 };
 

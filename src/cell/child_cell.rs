@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use crate::{ChildExited, ChildId, PolicyStopped, Seq, cell::InputQueue, supervise::Sticky};
+use crate::{ChildExited, ChildId, PolicyStopped, Seq, cell::InputQueue, restart::Sticky};
 
 /// A place in the log that is known some time.
 #[derive(Debug)]

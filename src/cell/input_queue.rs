@@ -14,7 +14,7 @@ use bytes::{Buf, Bytes};
 
 use crate::{
     StdinError,
-    supervise::{WaitList, Wakers, drop_contained},
+    restart::{WaitList, Wakers, drop_contained},
 };
 
 /// asyncio's marks: writers wait above the high one, until the low one is reached.

@@ -24,6 +24,7 @@ use crate::{
 #[derive(Clone)]
 pub struct Child {
     cell: Arc<ChildCell>,
+    #[cfg_attr(not(feature = "regex"), expect(dead_code, reason = "`wait_for_line` needs it"))]
     pub(super) alarms: WeakRecipient<Alarm>,
     pub(super) link: Arc<LoopLink>,
     slot: Weak<ChildSlot>,

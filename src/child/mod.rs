@@ -2,6 +2,7 @@
 
 mod alarm;
 mod collect;
+#[cfg(feature = "codec")]
 mod decode;
 mod handle;
 mod lines;
@@ -10,12 +11,16 @@ mod spawned;
 mod stdin;
 mod subscribing;
 mod terminal;
+#[cfg(feature = "regex")]
+mod wait_for_line;
 
 pub(crate) use alarm::Alarm;
 pub use collect::CollectedOutput;
+#[cfg(feature = "codec")]
 pub use decode::DecodeError;
 pub use handle::Child;
-pub use lines::WaitForLineError;
 pub use running_pipeline::RunningPipeline;
 pub(crate) use spawned::Spawned;
 pub use stdin::ChildStdin;
+#[cfg(feature = "regex")]
+pub use wait_for_line::WaitForLineError;

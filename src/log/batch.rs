@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use smallvec::SmallVec;
 
 use super::{Entry, Gap};
-use crate::{Seq, supervise::trace};
+use crate::{Seq, restart::trace};
 
 /// The entries of one turn, shared between the log and every batch that holds them.
 pub(crate) type TurnEntries = Arc<[Entry]>;

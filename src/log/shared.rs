@@ -13,7 +13,7 @@ use std::{
 };
 
 use super::{Batch, CursorId, Limit, MergedLog, cursors::Cursor, pieces::Piece};
-use crate::{Overflow, spill::Place, supervise::Wakers};
+use crate::{Overflow, spill::Place, restart::Wakers};
 
 /// What is to be done when the log is no longer locked: each part does it at its drop.
 #[derive(Default)]
@@ -80,7 +80,7 @@ impl SharedLog {
             };
             let turns = place.load();
             if let Err(error) = &turns {
-                crate::supervise::trace::error!(%error, "what went to a file cannot be read: it is a gap");
+                crate::restart::trace::error!(%error, "what went to a file cannot be read: it is a gap");
             }
             self.lock().spill_loaded(id, first, turns.ok());
         }

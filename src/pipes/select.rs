@@ -3,7 +3,7 @@
 use std::io;
 
 use super::{PipeDriver, sweep::Sweep};
-use crate::{StartError, supervise::trace};
+use crate::{StartError, restart::trace};
 
 /// The variable that forces a driver.
 const VARIABLE: &str = "ACTIX_PROCESS_DRIVER";

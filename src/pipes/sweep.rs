@@ -21,7 +21,7 @@ use super::{
 use crate::{
     ChildId,
     pipes::{Gather, SLAB_LEN},
-    supervise::trace,
+    restart::trace,
     sys,
 };
 

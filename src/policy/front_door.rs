@@ -20,7 +20,7 @@ use crate::{
     pipes::{Medium, PipeEnd},
     read_loop::{LoopCommand, LoopLink},
     spawn::{PipelineTicket, RequestPipeline, RequestSpawn, SpawnPool, SpawnTicket},
-    supervise::contain,
+    restart::contain,
     sys,
     waiting::{Signal, Watcher},
 };

@@ -25,7 +25,7 @@ use crate::{
     read_loop::{LoopCommand, LoopLink, Run, StateManager},
     spawn::{SpawnPool, Spawner},
     spill::Spiller,
-    supervise::{Supervisor, contain, trace},
+    restart::{Supervisor, contain, trace},
     sys::{self, signal_mask},
     waiting::{Inbox, WaiterTable, Watcher},
 };

@@ -20,7 +20,7 @@ use crate::{
     read_loop::{LoopCommand, LoopLink, Run, StateManager},
     spawn::SpawnPool,
     spill::Spiller,
-    supervise::trace,
+    restart::trace,
     sys::thread_id::ThreadId,
     waiting::{WaiterTable, Watcher},
 };

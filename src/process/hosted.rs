@@ -3,7 +3,7 @@
 
 use std::{io, sync::Arc};
 
-use crate::{ChildWatcher, ExitHandler, Registering, WatchError, supervise::contain};
+use crate::{ChildWatcher, ExitHandler, Registering, WatchError, restart::contain};
 
 /// The watcher that learns of the children's exits.
 #[derive(Clone, Debug)]

@@ -23,7 +23,7 @@ use super::{HostedWatcher, Target};
 use crate::{
     ChildId, ExitHandler, ExitStatus, ResourceUsage, SignalError, WatchedExit,
     cell::ChildCell,
-    supervise::{contain, fault_point, trace},
+    restart::{contain, fault_point, trace},
     sys::{
         pidfd, pipe,
         wait::{self, Ended, Which},

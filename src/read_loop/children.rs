@@ -10,7 +10,7 @@ use crate::{
     cell::ChildCell,
     pipes::{PipeDriver, PipeKind, PipeToken},
     process::ChildSlot,
-    supervise::trace::ChildSpan,
+    restart::trace::ChildSpan,
     types::ExitRecord,
 };
 

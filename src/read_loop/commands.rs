@@ -13,7 +13,7 @@ use crate::{
     process::ChildSlot,
     spill::SpillError,
     subscribe::{Interest, Lifecycle, Subscribe},
-    supervise::{contain, drop_contained, trace::ChildSpan},
+    restart::{contain, drop_contained, trace::ChildSpan},
     types::LogShare,
 };
 

@@ -24,7 +24,7 @@ use crate::{
     cell::ChildCell,
     log::{Chunk, Entry, Fact},
     pipes::{Found, Gather, Held, Observed, PipeDriver, PipeEnd, PipeKey, PipeKind, SLAB_LEN},
-    supervise::{
+    restart::{
         contain, dispose, drop_contained, fault_point, message_of,
         trace::{self, ChildSpan},
     },

@@ -9,7 +9,7 @@ use crate::{
     ChildId, SubscriptionId,
     log::{CursorId, Limit},
     subscribe::{Credits, OutputBatch},
-    supervise::contain,
+    restart::contain,
 };
 
 /// Recipients of one kind of message; those that came with a spawn have no subscription.

@@ -13,7 +13,7 @@ use crate::{
     ChildExited, ChildId, Exit, ExitStatus, Stream,
     log::Fact,
     pipes::{Found, Observed, PipeKey, PipeKind},
-    supervise::{fault_point, trace},
+    restart::{fault_point, trace},
     types::ExitRecord,
 };
 

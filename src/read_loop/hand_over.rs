@@ -8,7 +8,7 @@ use std::io;
 use super::core::Core;
 use crate::{
     pipes::{Held, PipeKind, fallback},
-    supervise::trace,
+    restart::trace,
 };
 
 impl Core {

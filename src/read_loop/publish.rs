@@ -14,7 +14,7 @@ use crate::{
     process::ChildSlot,
     spill::SpillError,
     subscribe::{Credits, Interest, Lifecycle, Subscribe},
-    supervise::fault_point,
+    restart::fault_point,
 };
 
 /// News that are due once the log holds them.

@@ -13,7 +13,7 @@ use super::{LoopLink, core::Core};
 use crate::{
     Part, PolicyStopped, StartError,
     pipes::{self, Driver},
-    supervise::{Intensity, Restarts, dispose, judge, message_of},
+    restart::{Intensity, Restarts, dispose, judge, message_of},
     sys::thread_id::ThreadId,
 };
 

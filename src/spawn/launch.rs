@@ -128,7 +128,7 @@ impl Launcher {
 
 fn way() -> io::Result<Way> {
     #[cfg(feature = "fault-injection")]
-    if crate::supervise::fault_due(crate::supervise::Fault::SpawnByClone) {
+    if crate::restart::fault_due(crate::restart::Fault::SpawnByClone) {
         return Ok(Way::Clone);
     }
     clone::way()

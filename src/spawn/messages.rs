@@ -9,7 +9,7 @@ use actix::{
 
 use super::{Job, SpawnPool};
 use crate::{
-    Child, ChildExited, ChildId, Command, Pipeline, RunningPipeline, SpawnError, supervise::contain,
+    Child, ChildExited, ChildId, Command, Pipeline, RunningPipeline, SpawnError, restart::contain,
 };
 
 /// Spawns a child.

@@ -20,7 +20,7 @@ use super::{
     spawner::{Reply, Taken},
 };
 use crate::{
-    supervise::trace,
+    restart::trace,
     sys::{clone::UnderWay, signal_mask},
 };
 

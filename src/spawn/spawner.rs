@@ -28,7 +28,7 @@ use crate::{
     child::{Alarm, Spawned as _},
     process::{HostedWatcher, Nudge},
     read_loop::LoopLink,
-    supervise::{dispose, message_of, trace},
+    restart::{dispose, message_of, trace},
     waiting::{Inbox, Watcher},
 };
 

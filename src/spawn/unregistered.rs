@@ -23,7 +23,7 @@ use crate::{
     cell::{ChildCell, InputQueue},
     process::{ChildSlot, HostedWatcher, Ownership},
     read_loop::{Extras, LoopCommand, Registration},
-    supervise::{fault_point, trace::ChildSpan},
+    restart::{fault_point, trace::ChildSpan},
     sys::{pidfd, readiness, wait},
     waiting::{Adopt, Adoption},
 };
@@ -186,7 +186,7 @@ impl Spawner {
         let watched = readiness::watch(pidfd);
         #[cfg(feature = "fault-injection")]
         let watched = watched.and_then(|pidfd| {
-            match crate::supervise::fault_due(crate::supervise::Fault::SpawnUnwatched) {
+            match crate::restart::fault_due(crate::restart::Fault::SpawnUnwatched) {
                 true => Err((pidfd.into_inner(), nix::errno::Errno::ENOSPC.into())),
                 false => Ok(pidfd),
             }

@@ -10,7 +10,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-use crate::{supervise::trace, sys::private_dir};
+use crate::{restart::trace, sys::private_dir};
 
 /// What the names of these directories begin with; the PID and a number follow.
 const PREFIX: &str = "actix-process-";

@@ -38,7 +38,7 @@ impl Segment {
     /// Writes at `offset`, whole, or cuts the file there again.
     pub(super) fn write(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         #[cfg(feature = "fault-injection")]
-        if crate::supervise::fault_due(crate::supervise::Fault::SpillWrite) {
+        if crate::restart::fault_due(crate::restart::Fault::SpillWrite) {
             // Half of it is written, and then the disk is full.
             self.file.write_all_at(&bytes[..bytes.len() / 2], offset)?;
             self.file.set_len(offset)?;

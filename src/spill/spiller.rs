@@ -14,8 +14,8 @@ use super::{SpillError, store::Store};
 use crate::{
     log::{SpillWork, SpillWrite},
     read_loop::{LoopCommand, LoopLink},
-    supervise::trace,
-    supervise::{fault_point, message_of},
+    restart::trace,
+    restart::{fault_point, message_of},
 };
 
 /// After so many panics the thread does nothing more.

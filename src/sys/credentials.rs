@@ -15,7 +15,7 @@ use nix::{
     },
 };
 
-use crate::supervise::trace;
+use crate::restart::trace;
 
 /// A socket that is only written to, and the one that receives from it `(receiver, writer)`; both
 /// blocking and closed on exec. The kernel keeps with each write who made it, and never gives what

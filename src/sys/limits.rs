@@ -7,7 +7,7 @@ use std::sync::{
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-use crate::supervise::trace;
+use crate::restart::trace;
 
 static RAISED: Once = Once::new();
 

@@ -12,7 +12,7 @@ use nix::{
 #[cfg(target_os = "linux")]
 use rustix::io::ReadWriteFlags;
 
-use crate::supervise::trace;
+use crate::restart::trace;
 
 /// A pipe `(read end, write end)`, both blocking.
 pub(crate) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {

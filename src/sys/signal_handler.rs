@@ -21,7 +21,7 @@ use nix::{
     sys::eventfd::{EfdFlags, EventFd},
 };
 
-use crate::supervise::trace;
+use crate::restart::trace;
 
 /// Linux's signals are numbered from 1 to 64.
 const SIGNALS: usize = 65;

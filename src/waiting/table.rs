@@ -24,7 +24,7 @@ use super::{
 use crate::{
     ChildId,
     process::{ChildSlot, HostedWatcher},
-    supervise::{contain, trace},
+    restart::{contain, trace},
     sys::groups,
 };
 

@@ -15,7 +15,7 @@ use actix::{
 use tokio::time::sleep;
 
 use super::{Watcher, messages::Reaped};
-use crate::{process::ChildSlot, supervise::trace};
+use crate::{process::ChildSlot, restart::trace};
 
 /// How soon a child is asked after again if the kernel gave an error.
 pub(super) const RETRY: Duration = Duration::from_millis(100);
@@ -51,7 +51,7 @@ impl ActorFuture<Waiter> for Wait {
         cx: &mut task::Context<'_>,
     ) -> Poll<()> {
         #[cfg(feature = "fault-injection")]
-        if crate::supervise::fault_due(crate::supervise::Fault::WaiterStalled) {
+        if crate::restart::fault_due(crate::restart::Fault::WaiterStalled) {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }

@@ -8,7 +8,7 @@ use super::{Adopt, Signal, WaiterTable, messages::Reaped, table::Kept, waiter::W
 use crate::{
     Part, SignalError,
     process::ChildSlot,
-    supervise::{Supervisor, fault_point},
+    restart::{Supervisor, fault_point},
 };
 
 /// How soon a group whose leader has gone is asked after, and how seldom at last. Its end is told by

@@ -24,7 +24,7 @@ use crate::{
         Found, Gather, Held, LoopWaker, Medium, Observed, PipeDriver, PipeEnd, PipeKey, PipeKind,
         PipeToken, SLAB_LEN, Slab, driver::Slots,
     },
-    supervise::trace,
+    restart::trace,
 };
 
 const RECORD_GROUP: u16 = 0;

@@ -72,7 +72,7 @@ pub(super) unsafe fn push(ring: &mut IoUring, entry: &squeue::Entry) -> io::Resu
 /// Submits what is queued, runs the kernel's deferred work, and waits.
 pub(super) fn enter(ring: &mut IoUring, wait: Wait) -> io::Result<()> {
     #[cfg(feature = "fault-injection")]
-    if crate::supervise::fault_due(crate::supervise::Fault::RingFails) {
+    if crate::restart::fault_due(crate::restart::Fault::RingFails) {
         return Err(io::Error::from_raw_os_error(libc::EPERM));
     }
     let entered = match wait {

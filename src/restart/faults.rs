@@ -74,7 +74,7 @@ pub use armed::{Fault, inject};
 macro_rules! fault_point {
     ($fault:ident) => {
         #[cfg(feature = "fault-injection")]
-        if $crate::supervise::fault_due($crate::supervise::Fault::$fault) {
+        if $crate::restart::fault_due($crate::restart::Fault::$fault) {
             panic!(concat!("injected: ", stringify!($fault)));
         }
     };

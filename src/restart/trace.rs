@@ -8,13 +8,13 @@ use super::contain::contain_silently;
 /// Tells an event, as `tracing`'s macro of that name.
 macro_rules! event {
     ($level:ident, $($event:tt)*) => {
-        $crate::supervise::contain_silently(|| tracing::$level!($($event)*)).unwrap_or_default()
+        $crate::restart::contain_silently(|| tracing::$level!($($event)*)).unwrap_or_default()
     };
 }
-macro_rules! error_event { ($($event:tt)*) => { $crate::supervise::trace::event!(error, $($event)*) } }
-macro_rules! warn_event { ($($event:tt)*) => { $crate::supervise::trace::event!(warn, $($event)*) } }
-macro_rules! info_event { ($($event:tt)*) => { $crate::supervise::trace::event!(info, $($event)*) } }
-macro_rules! debug_event { ($($event:tt)*) => { $crate::supervise::trace::event!(debug, $($event)*) } }
+macro_rules! error_event { ($($event:tt)*) => { $crate::restart::trace::event!(error, $($event)*) } }
+macro_rules! warn_event { ($($event:tt)*) => { $crate::restart::trace::event!(warn, $($event)*) } }
+macro_rules! info_event { ($($event:tt)*) => { $crate::restart::trace::event!(info, $($event)*) } }
+macro_rules! debug_event { ($($event:tt)*) => { $crate::restart::trace::event!(debug, $($event)*) } }
 
 pub(crate) use debug_event as debug;
 pub(crate) use error_event as error;

@@ -1,0 +1,112 @@
+//! Waiting for a line of a child.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use regex::bytes::Regex;
+use tokio::sync::oneshot;
+
+use super::{Alarm, Child};
+use crate::log::{ChildLine, ChildLines, Fact, Line, LogReader, Start};
+
+/// No such line came.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WaitForLineError {
+    /// The pattern is no regular expression.
+    #[error("`{pattern}` is no regular expression: {source}")]
+    Pattern {
+        /// The pattern.
+        pattern: String,
+        /// What is wrong with it.
+        source: Box<regex::Error>,
+    },
+    /// The time was over.
+    #[error("no line matched `{0}` before the deadline")]
+    Deadline(String),
+    /// The child has closed its streams, or the policy has stopped.
+    #[error("the child's output ended and no line matched `{0}`")]
+    Ended(String),
+}
+
+impl Child {
+    /// Waits for a line of the child, of either stream, that matches a regular expression: among
+    /// what the log still holds of it, and then as it comes. The common use is a server's
+    /// \"listening on\".
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use actix_process::{Command, Policy};
+    /// # actix::System::new().block_on(async {
+    /// # let policy = Policy::start()?;
+    /// let server = policy.spawn(Command::shell("echo starting; echo port 4711; sleep 100")).await?;
+    /// let found = server.wait_for_line("port ([0-9]+)", Duration::from_secs(10)).await?;
+    /// assert_eq!(found.line.bytes, "port 4711");
+    /// # policy.shutdown(Duration::ZERO).await;
+    /// # Ok::<_, Box<dyn std::error::Error>>(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`WaitForLineError`]: the pattern is invalid, the deadline passed, or the output ended.
+    pub async fn wait_for_line(
+        &self,
+        pattern: &str,
+        deadline: Duration,
+    ) -> Result<ChildLine, WaitForLineError> {
+        let regex = Regex::new(pattern).map_err(|source| WaitForLineError::Pattern {
+            pattern: pattern.to_owned(),
+            source: Box::new(source),
+        })?;
+        // Lossless: a chatty child waits for this reader rather than outruns it.
+        let mut reader = LogReader::open(Arc::clone(&self.link), Start::Beginning);
+        tokio::select! {
+            biased;
+            found = self.find_line(&mut reader, &regex) => {
+                found.ok_or_else(|| WaitForLineError::Ended(pattern.to_owned()))
+            }
+            () = self.after(deadline) => Err(WaitForLineError::Deadline(pattern.to_owned())),
+        }
+    }
+
+    /// Returns after this time, by the policy's clock: the caller may have no runtime that has one.
+    /// Once the policy has stopped, it never returns; the child's output ends then.
+    async fn after(&self, time: Duration) {
+        let (tell, told) = oneshot::channel();
+        if let Some(policy) = self.alarms.upgrade() {
+            policy.do_send(Alarm { time, tell });
+        }
+        if told.await.is_err() {
+            std::future::pending().await
+        }
+    }
+
+    async fn find_line(&self, reader: &mut LogReader, regex: &Regex) -> Option<ChildLine> {
+        let mut lines = ChildLines::default();
+        let mut found = None;
+        while let Some(batch) = reader.next().await {
+            if let Some(gap) = batch.gap()
+                && gap.concerns(self.id())
+            {
+                // No line goes on after a gap, and the child's end can be in it.
+                lines = ChildLines::default();
+                if self.cell().closed.get().is_some_and(|closed| closed <= gap.last) {
+                    return None;
+                }
+            }
+            for entry in batch.entries().filter(|entry| entry.child == self.id()) {
+                lines.push(&entry.fact, |line| {
+                    if found.is_none() && regex.is_match(&line.line.bytes) {
+                        // A slice would keep the whole chunk.
+                        let bytes = Bytes::copy_from_slice(&line.line.bytes);
+                        found = Some(ChildLine { line: Line { bytes, ..line.line }, ..line });
+                    }
+                });
+                if found.is_some() || matches!(entry.fact, Fact::Closed) {
+                    return found;
+                }
+            }
+        }
+        None
+    }
+}
