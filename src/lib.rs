@@ -75,10 +75,10 @@ mod policy;
 mod process;
 mod read_loop;
 mod recording;
+mod restart;
 mod spawn;
 mod spill;
 mod subscribe;
-mod restart;
 mod sys;
 mod types;
 mod waiting;
@@ -109,13 +109,13 @@ pub use pipes::Driver;
 pub use policy::{Policy, PolicyBuilder, PolicyHandle, Shutdown};
 pub use process::Target;
 pub use recording::{Replay, ReplayError};
-pub use spawn::{Spawn, SpawnPipeline};
-pub use spill::{SpillError, replay_spilled};
-pub use subscribe::{Lifecycle, OutputBatch, Subscribe, Unsubscribe};
 pub use restart::Intensity;
 #[cfg(feature = "fault-injection")]
 #[doc(hidden)]
 pub use restart::{Fault, inject};
+pub use spawn::{Spawn, SpawnPipeline};
+pub use spill::{SpillError, replay_spilled};
+pub use subscribe::{Lifecycle, OutputBatch, Subscribe, Unsubscribe};
 pub use types::{
     ChildExited, ChildId, Exit, ExitStatus, Overflow, Part, PolicyStopped, ResourceUsage, Seq,
     SignalError, SpawnError, SpawnStep, StartError, StdinError, Stream, SubscriptionId,

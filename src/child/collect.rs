@@ -7,7 +7,7 @@ use super::Child;
 use crate::{
     ChildExited, ChildId, PolicyStopped,
     log::{Collected, CollectorId, Stretch},
-    read_loop::LoopLink,
+    read_loop::Mailbox,
 };
 
 /// All that one child wrote to its standard streams until its exit.
@@ -46,7 +46,7 @@ impl Child {
 
 /// A collector of the log; it goes with this.
 struct Collecting {
-    link: Arc<LoopLink>,
+    link: Arc<Mailbox>,
     child: ChildId,
     id: CollectorId,
 }
@@ -83,7 +83,7 @@ impl Collecting {
             collecting.link.shared_log().give_way();
         }
         collecting.link.log().unpin(id);
-        collecting.link.room_changed();
+        collecting.link.shared_log().room_changed();
         (collecting, history)
     }
 

@@ -41,7 +41,7 @@ impl Child {
     {
         let (id, cell) = (self.id(), Arc::clone(self.cell()));
         let state = Decoding {
-            reader: LogReader::open(Arc::clone(&self.link), Start::Beginning),
+            reader: LogReader::open(Arc::clone(self.link.shared_log()), Start::Beginning),
             decoder,
             bytes: BytesMut::new(),
             ended: false,

@@ -14,7 +14,7 @@ use crate::{
     cell::ChildCell,
     process::ChildSlot,
     process::Target,
-    read_loop::{LoopCommand, LoopLink},
+    read_loop::{LoopCommand, Mailbox},
 };
 
 /// A child process of a policy.
@@ -26,7 +26,7 @@ pub struct Child {
     cell: Arc<ChildCell>,
     #[cfg_attr(not(feature = "regex"), expect(dead_code, reason = "`wait_for_line` needs it"))]
     pub(super) alarms: WeakRecipient<Alarm>,
-    pub(super) link: Arc<LoopLink>,
+    pub(super) link: Arc<Mailbox>,
     slot: Weak<ChildSlot>,
 }
 
@@ -42,7 +42,7 @@ impl Child {
     pub(crate) fn new(
         cell: Arc<ChildCell>,
         alarms: WeakRecipient<Alarm>,
-        link: Arc<LoopLink>,
+        link: Arc<Mailbox>,
         slot: Weak<ChildSlot>,
     ) -> Self {
         Child { cell, alarms, link, slot }

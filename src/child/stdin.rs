@@ -8,7 +8,7 @@ use futures_core::Stream;
 use crate::{
     ChildId, StdinError,
     cell::InputQueue,
-    read_loop::{LoopCommand, LoopLink},
+    read_loop::{LoopCommand, Mailbox},
 };
 
 /// Writes to a child's standard input ([`Stdin::Piped`](crate::Stdin::Piped)). The read loop does
@@ -39,11 +39,11 @@ use crate::{
 pub struct ChildStdin {
     child: ChildId,
     queue: Arc<InputQueue>,
-    link: Arc<LoopLink>,
+    link: Arc<Mailbox>,
 }
 
 impl ChildStdin {
-    pub(crate) fn new(child: ChildId, queue: Arc<InputQueue>, link: Arc<LoopLink>) -> Self {
+    pub(crate) fn new(child: ChildId, queue: Arc<InputQueue>, link: Arc<Mailbox>) -> Self {
         ChildStdin { child, queue, link }
     }
 

@@ -59,7 +59,7 @@ impl Child {
             source: Box::new(source),
         })?;
         // Lossless: a chatty child waits for this reader rather than outruns it.
-        let mut reader = LogReader::open(Arc::clone(&self.link), Start::Beginning);
+        let mut reader = LogReader::open(Arc::clone(self.link.shared_log()), Start::Beginning);
         tokio::select! {
             biased;
             found = self.find_line(&mut reader, &regex) => {

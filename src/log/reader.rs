@@ -11,8 +11,7 @@ use std::{
 
 use futures_core::Stream;
 
-use super::{Batch, CursorId, Limit, Start};
-use crate::read_loop::LoopLink;
+use super::{Batch, CursorId, Limit, SharedLog, Start};
 
 /// A stream that is always ready pauses after this time, so that its thread comes round to its other
 /// tasks and its timers.
@@ -26,7 +25,7 @@ const BUSY: Duration = Duration::from_millis(5);
 /// [`blocking`](LogReader::blocking) read it without one. A reader that always has more to read leaves
 /// its thread's other tasks and timers their turns.
 pub struct LogReader {
-    link: Arc<LoopLink>,
+    log: Arc<SharedLog>,
     cursor: CursorId,
     /// Since when the stream has been ready without a pause.
     ready_since: Option<Instant>,
@@ -39,16 +38,16 @@ impl fmt::Debug for LogReader {
 }
 
 impl LogReader {
-    pub(crate) fn open(link: Arc<LoopLink>, start: Start) -> Self {
-        let cursor = link.log().open(start, true);
-        LogReader { link, cursor, ready_since: None }
+    pub(crate) fn open(log: Arc<SharedLog>, start: Start) -> Self {
+        let cursor = log.lock().open(start, true);
+        LogReader { log, cursor, ready_since: None }
     }
 
     /// Never holds reading back from now on: what the log drops meanwhile is told as a gap.
     #[must_use]
     pub fn lossy(self) -> Self {
-        self.link.log().make_lossy(self.cursor);
-        self.link.room_changed();
+        self.log.lock().make_lossy(self.cursor);
+        self.log.room_changed();
         self
     }
 
@@ -75,10 +74,10 @@ impl LogReader {
     }
 
     fn poll(&self, waker: &Waker) -> Poll<Option<Batch>> {
-        let read = self.link.shared_log().read_or_wait(self.cursor, waker);
+        let read = self.log.read_or_wait(self.cursor, waker);
         match read {
             Some(batch) => {
-                self.link.room_changed();
+                self.log.room_changed();
                 batch.iter().for_each(Batch::trace_gap);
                 Poll::Ready(batch)
             }
@@ -88,8 +87,8 @@ impl LogReader {
 
     /// The entries that are there now, or `None`.
     pub fn try_next(&mut self) -> Option<Batch> {
-        let batch = self.link.shared_log().read(self.cursor, Limit::Turns);
-        self.link.room_changed();
+        let batch = self.log.read(self.cursor, Limit::Turns);
+        self.log.room_changed();
         batch.iter().for_each(Batch::trace_gap);
         batch
     }
@@ -129,7 +128,7 @@ impl Wake for Unpark {
 
 impl Drop for LogReader {
     fn drop(&mut self) {
-        self.link.log().close(self.cursor);
-        self.link.room_changed();
+        self.log.lock().close(self.cursor);
+        self.log.room_changed();
     }
 }

@@ -5,15 +5,15 @@ use std::{
     fmt,
     ops::{Deref, DerefMut},
     sync::{
-        Mutex, MutexGuard, PoisonError, TryLockError,
-        atomic::{AtomicUsize, Ordering::SeqCst},
+        Arc, Mutex, MutexGuard, PoisonError, TryLockError,
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
     task::Waker,
     thread,
 };
 
 use super::{Batch, CursorId, Limit, MergedLog, cursors::Cursor, pieces::Piece};
-use crate::{Overflow, spill::Place, restart::Wakers};
+use crate::{Overflow, pipes::LoopWake, restart::Wakers, spill::Place};
 
 /// What is to be done when the log is no longer locked: each part does it at its drop.
 #[derive(Default)]
@@ -31,11 +31,35 @@ pub(crate) struct SharedLog {
     log: Mutex<MergedLog>,
     /// How many threads wait for the lock.
     wanted: AtomicUsize,
+    /// The read loop waits for a reader to move on.
+    waits_for_room: AtomicBool,
+    wake: Arc<LoopWake>,
 }
 
 impl SharedLog {
-    pub(crate) fn new(bound: u64, overflow: Overflow) -> Self {
-        SharedLog { log: Mutex::new(MergedLog::new(bound, overflow)), wanted: AtomicUsize::new(0) }
+    /// `wake` is the read loop's, which appends.
+    pub(crate) fn new(bound: u64, overflow: Overflow, wake: Arc<LoopWake>) -> Self {
+        let log = Mutex::new(MergedLog::new(bound, overflow));
+        let (wanted, waits_for_room) = (AtomicUsize::new(0), AtomicBool::new(false));
+        SharedLog { log, wanted, waits_for_room, wake }
+    }
+
+    /// After a reader moved on: wakes the loop if it waits for room.
+    pub(crate) fn room_changed(&self) {
+        if self.waits_for_room.load(SeqCst) {
+            self.wake.notify();
+        }
+    }
+
+    /// For the loop: whether it is to be woken when a reader moves on. Returns it.
+    pub(crate) fn wait_for_room(&self, wait: bool) -> bool {
+        self.waits_for_room.store(wait, SeqCst);
+        wait
+    }
+
+    /// What wakes the read loop.
+    pub(crate) fn wake(&self) -> &Arc<LoopWake> {
+        &self.wake
     }
 
     pub(crate) fn lock(&self) -> LockedLog<'_> {

@@ -13,6 +13,7 @@ mod ring;
 mod select;
 mod slab;
 mod sweep;
+mod wake;
 
 pub(crate) use driver::{
     Found, Held, LoopWaker, Observed, PipeDriver, PipeKey, PipeKind, PipeToken,
@@ -22,3 +23,4 @@ pub(crate) use gather::Gather;
 pub use select::Driver;
 pub(crate) use select::{choose, fallback, from_environment};
 pub(crate) use slab::{SLAB_LEN, Slab, SlabPool};
+pub(crate) use wake::LoopWake;

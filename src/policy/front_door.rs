@@ -18,9 +18,9 @@ use crate::{
     Subscribe, SubscriptionId, Unsubscribe,
     child::Alarm,
     pipes::{Medium, PipeEnd},
-    read_loop::{LoopCommand, LoopLink},
-    spawn::{PipelineTicket, RequestPipeline, RequestSpawn, SpawnPool, SpawnTicket},
+    read_loop::{LoopCommand, Mailbox},
     restart::contain,
+    spawn::{PipelineTicket, RequestPipeline, RequestSpawn, SpawnPool, SpawnTicket},
     sys,
     waiting::{Signal, Watcher},
 };
@@ -36,7 +36,7 @@ static NEXT_SUBSCRIPTION: AtomicU64 = AtomicU64::new(1);
 #[derive(Debug)]
 pub struct Policy {
     pub(super) host: Arc<Host>,
-    pub(super) link: Arc<LoopLink>,
+    pub(super) link: Arc<Mailbox>,
     pub(super) watcher: Addr<Watcher>,
     pub(super) spawn_pool: Rc<SpawnPool>,
 }

@@ -9,7 +9,7 @@ use crate::{
     Child, Command, Driver, Pipeline, PolicyStopped, RunningPipeline, ShareOutput, SharedOutput,
     Shutdown, Spawn, SpawnError, SpawnPipeline, SpawnStep, Subscribe, SubscriptionId, Unsubscribe,
     log::{LogReader, Start},
-    read_loop::LoopLink,
+    read_loop::Mailbox,
     spawn::{self, RequestPipeline, RequestSpawn},
 };
 
@@ -18,7 +18,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct PolicyHandle {
     pub(super) policy: Addr<Policy>,
-    pub(super) link: Arc<LoopLink>,
+    pub(super) link: Arc<Mailbox>,
     pub(super) host: Arc<Host>,
     pub(super) driver: Driver,
 }
@@ -109,7 +109,7 @@ impl PolicyHandle {
     /// falls a whole log behind ([`LogReader::lossy`] chooses otherwise).
     #[must_use]
     pub fn log(&self, start: Start) -> LogReader {
-        LogReader::open(Arc::clone(&self.link), start)
+        LogReader::open(Arc::clone(self.link.shared_log()), start)
     }
 
     /// Shuts the policy down and returns when no child, descriptor or thread of it is left:

@@ -3,6 +3,7 @@
 
 use std::{
     io,
+    path::Path,
     rc::Rc,
     sync::{
         Arc, Mutex, PoisonError,
@@ -22,10 +23,10 @@ use super::{
 use crate::{
     Driver, Part, PolicyStopped, StartError,
     process::{HostedWatcher, Nudge},
-    read_loop::{LoopCommand, LoopLink, Run, StateManager},
+    read_loop::{LoopCommand, Mailbox, Run, StateManager},
+    restart::{Supervisor, contain, trace},
     spawn::{SpawnPool, Spawner},
     spill::Spiller,
-    restart::{Supervisor, contain, trace},
     sys::{self, signal_mask},
     waiting::{Inbox, WaiterTable, Watcher},
 };
@@ -133,7 +134,7 @@ pub(super) fn start(settings: PolicyBuilder) -> Result<PolicyHandle, StartError>
 /// A panic of the host itself, as of a `tracing` layer under it, keeps nobody waiting for ever.
 struct ToldOfAPanic<'a> {
     host: &'a Host,
-    link: Arc<LoopLink>,
+    link: Arc<Mailbox>,
 }
 
 impl Drop for ToldOfAPanic<'_> {
@@ -197,12 +198,12 @@ async fn build(
     host: &Arc<Host>,
     settings: PolicyBuilder,
 ) -> Result<(PolicyHandle, Running), StartError> {
-    let link = Arc::new(LoopLink::new(settings.log_bound, settings.overflow));
+    let link = Arc::new(Mailbox::new(settings.log_bound, settings.overflow));
     let intensity = settings.intensity;
     let child_watcher = settings.child_watcher.clone().map(HostedWatcher::new);
     let spill = settings.spill.clone();
     let (read_loop, driver) = start_read_loop(&link, settings).await?;
-    let spiller = match spill.map(|(directory, bytes)| Spiller::start(&directory, bytes, &link)) {
+    let spiller = match spill.map(|(directory, bytes)| start_spiller(&directory, bytes, &link)) {
         None => None,
         Some(Ok(spiller)) => Some(spiller),
         Some(Err(error)) => {
@@ -263,8 +264,14 @@ async fn build(
     Ok((handle, running))
 }
 
+fn start_spiller(directory: &Path, bytes: u64, link: &Arc<Mailbox>) -> io::Result<Spiller> {
+    let mailbox = Arc::clone(link);
+    let tell = move |error| mailbox.push(LoopCommand::SpillFailed(Arc::new(error)));
+    Spiller::start(directory, bytes, link.shared_log(), tell)
+}
+
 async fn start_read_loop(
-    link: &Arc<LoopLink>,
+    link: &Arc<Mailbox>,
     settings: PolicyBuilder,
 ) -> Result<(ReadLoop, Driver), StartError> {
     let (alive, thread) = mpsc::channel(1);

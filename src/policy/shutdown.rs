@@ -17,10 +17,10 @@ use tokio::{
 
 use crate::{
     PolicyStopped,
-    read_loop::{LoopCommand, LoopLink, Run, StateManager},
+    read_loop::{LoopCommand, Mailbox, Run, StateManager},
+    restart::trace,
     spawn::SpawnPool,
     spill::Spiller,
-    restart::trace,
     sys::thread_id::ThreadId,
     waiting::{WaiterTable, Watcher},
 };
@@ -58,7 +58,7 @@ pub(super) struct StopRequest {
 
 /// The parts of a running policy, in the order in which they were started.
 pub(super) struct Running {
-    pub(super) link: Arc<LoopLink>,
+    pub(super) link: Arc<Mailbox>,
     pub(super) read_loop: ReadLoop,
     pub(super) spiller: Option<Spiller>,
     pub(super) table: Rc<WaiterTable>,
@@ -171,7 +171,7 @@ impl ReadLoop {
     }
 
     /// Ends the loop and waits for its thread.
-    pub(super) async fn finish(mut self, link: &LoopLink, reason: PolicyStopped) {
+    pub(super) async fn finish(mut self, link: &Mailbox, reason: PolicyStopped) {
         link.push(LoopCommand::Finish(reason));
         let reason = self.ended().await;
         // The loop has done this itself, unless its thread died.

@@ -11,9 +11,9 @@ use crate::{
     cell::ChildCell,
     pipes::PipeEnd,
     process::ChildSlot,
+    restart::{contain, drop_contained, trace::ChildSpan},
     spill::SpillError,
     subscribe::{Interest, Lifecycle, Subscribe},
-    restart::{contain, drop_contained, trace::ChildSpan},
     types::LogShare,
 };
 
@@ -36,10 +36,6 @@ pub(crate) enum LoopCommand {
     Subscribe(SubscriptionId, Subscribe),
     /// Remove a subscription.
     Unsubscribe(SubscriptionId),
-    /// A hungry subscriber returned a credit.
-    Credit,
-    /// A reader moved on: look at the room again.
-    Room,
     /// Nothing more goes to files: tell the lifecycle subscribers.
     SpillFailed(Arc<SpillError>),
     /// An actor was restarted: tell the lifecycle subscribers.
@@ -70,8 +66,6 @@ impl LoopCommand {
             | LoopCommand::Share(..)
             | LoopCommand::Reading { .. }
             | LoopCommand::Terminal(..)
-            | LoopCommand::Credit
-            | LoopCommand::Room
             | LoopCommand::SpillFailed(_)
             | LoopCommand::Restarted(..)
             | LoopCommand::Finish(_)) => drop_contained(other),

@@ -14,7 +14,7 @@ use std::{
 };
 
 use super::{
-    LoopCommand, LoopLink, Registration,
+    LoopCommand, Mailbox, Registration,
     child_state::{ChildState, Phase},
     children::{ChildEntry, OutputPipe},
     publish::{Notice, Publisher},
@@ -34,13 +34,13 @@ use bytes::Bytes;
 use rustc_hash::FxHashMap;
 
 /// The place of the next entry: after the staged ones, which follow the log's.
-pub(super) fn next_seq(staged: &[Entry], link: &LoopLink) -> Seq {
+pub(super) fn next_seq(staged: &[Entry], link: &Mailbox) -> Seq {
     staged.last().map_or_else(|| link.log().end(), |entry| entry.seq.next())
 }
 
 #[derive(Debug)]
 pub(super) struct Core {
-    pub(super) link: Arc<LoopLink>,
+    pub(super) link: Arc<Mailbox>,
     pub(super) driver: Box<dyn PipeDriver>,
     /// Boxed: the table has up to twice as many places as children.
     pub(super) children: FxHashMap<ChildId, Box<ChildEntry>>,
@@ -71,7 +71,7 @@ const LEAST_ROOM: u64 = 2 * SLAB_LEN as u64;
 const LAST_TRIES: usize = 3;
 
 impl Core {
-    pub(super) fn new(link: Arc<LoopLink>, driver: Box<dyn PipeDriver>) -> Self {
+    pub(super) fn new(link: Arc<Mailbox>, driver: Box<dyn PipeDriver>) -> Self {
         link.attach(driver.waker(), driver.needs_nudge());
         Core {
             publisher: Publisher::new(Arc::clone(&link)),
@@ -103,6 +103,7 @@ impl Core {
             return PolicyStopped::DriverFailed(error.to_string());
         }
         loop {
+            self.link.run();
             // First what a panic may have cut short: a command must find it done.
             self.settle();
             self.link.take(&mut self.commands);
@@ -134,7 +135,6 @@ impl Core {
         self.take_over();
         let room = self.room();
         let read = self.driver.turn(sleep, room, &mut self.found);
-        self.link.awake();
         read.or_else(|error| self.hand_over(error))?;
         if let Some(entry) = self.reaped.take().and_then(|child| self.children.get_mut(&child)) {
             self.records.extend(entry.take_record());
@@ -199,7 +199,7 @@ impl Core {
                 trace::info!("reading resumes");
             }
         }
-        if !self.link.wait_for_room(paused || shares_wait) {
+        if !self.link.shared_log().wait_for_room(paused || shares_wait) {
             return room;
         }
         // A reader that moved on before it could see the flag is seen by a second look.
@@ -236,8 +236,6 @@ impl Core {
                     }
                 }
             }
-            // The turn looks at the room and at every subscriber's credit anyway.
-            LoopCommand::Credit | LoopCommand::Room => {}
             LoopCommand::SpillFailed(error) => self.publisher.spill_failed(error),
             LoopCommand::Restarted(part, message) => self.publisher.restarted(part, message),
             LoopCommand::Finish(reason) => return Some(reason),

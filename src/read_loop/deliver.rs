@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use actix::{Message, Recipient};
 
-use super::LoopLink;
+use super::Mailbox;
 use crate::{
     ChildId, SubscriptionId,
     log::{CursorId, Limit},
-    subscribe::{Credits, OutputBatch},
     restart::contain,
+    subscribe::{Credits, OutputBatch},
 };
 
 /// Recipients of one kind of message; those that came with a spawn have no subscription.
@@ -85,7 +85,7 @@ pub(super) struct OutputSubscriber {
 
 impl OutputSubscriber {
     /// Hands over batches while there are entries and credit. `false` once its actor is gone.
-    pub(super) fn deliver(&self, link: &LoopLink) -> bool {
+    pub(super) fn deliver(&self, link: &Mailbox) -> bool {
         loop {
             if !self.recipient.connected() {
                 return false;
@@ -99,13 +99,13 @@ impl OutputSubscriber {
 
     /// Hands over all that is left, without credit: nobody will be there to ask later. It is at
     /// most what the log holds, and what of it went to files.
-    pub(super) fn deliver_rest(&self, link: &LoopLink) {
+    pub(super) fn deliver_rest(&self, link: &Mailbox) {
         while self.recipient.connected() && !link.log().is_at_end(self.cursor) {
             self.hand_over(link, u64::MAX);
         }
     }
 
-    fn hand_over(&self, link: &LoopLink, limit: u64) {
+    fn hand_over(&self, link: &Mailbox, limit: u64) {
         let limit = Limit::Entries(limit);
         let batch = link.shared_log().read(self.cursor, limit).unwrap_or_default();
         batch.trace_gap();

@@ -10,11 +10,11 @@ mod dying;
 mod exits;
 mod hand_over;
 mod input;
-mod link;
+mod mailbox;
 mod publish;
 mod state_manager;
 mod terminal;
 
 pub(crate) use commands::{Extras, LoopCommand, Registration, TerminalAction};
-pub(crate) use link::LoopLink;
+pub(crate) use mailbox::Mailbox;
 pub(crate) use state_manager::{Run, StateManager};

@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use super::{
-    LoopLink,
+    Mailbox,
     children::{Awaited, ChildEntry},
     deliver::{Audience, OutputSubscriber, send},
 };
@@ -12,9 +12,9 @@ use crate::{
     cell::ChildCell,
     log::Fact,
     process::ChildSlot,
+    restart::fault_point,
     spill::SpillError,
     subscribe::{Credits, Interest, Lifecycle, Subscribe},
-    restart::fault_point,
 };
 
 /// News that are due once the log holds them.
@@ -34,7 +34,7 @@ pub(super) enum Notice {
 
 #[derive(Debug)]
 pub(super) struct Publisher {
-    link: Arc<LoopLink>,
+    link: Arc<Mailbox>,
     exits: Audience<ChildExited>,
     lifecycle: Audience<Lifecycle>,
     outputs: Vec<OutputSubscriber>,
@@ -43,7 +43,7 @@ pub(super) struct Publisher {
 }
 
 impl Publisher {
-    pub(super) fn new(link: Arc<LoopLink>) -> Self {
+    pub(super) fn new(link: Arc<Mailbox>) -> Self {
         Publisher {
             link,
             exits: Audience::default(),
@@ -110,7 +110,10 @@ impl Publisher {
         match (interest, child, entry) {
             (Interest::Output { recipient, start, lossless }, child, _) => {
                 let cursor = self.link.log().open(start, lossless);
-                let credits = Credits::new(&self.link);
+                let credits = Credits::new(
+                    Arc::clone(self.link.shared_log().wake()),
+                    self.link.host().cloned(),
+                );
                 let child = child.map(|cell| cell.id);
                 self.outputs.push(OutputSubscriber { id, recipient, cursor, credits, child });
             }

@@ -9,7 +9,7 @@ use std::{
 use actix::{Actor, Handler, Message, MessageResult, SyncContext};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{LoopLink, core::Core};
+use super::{Mailbox, core::Core};
 use crate::{
     Part, PolicyStopped, StartError,
     pipes::{self, Driver},
@@ -32,7 +32,7 @@ impl Actor for StateManager {
 #[derive(Debug, Message)]
 #[rtype(result = "PolicyStopped")]
 pub(crate) struct Run {
-    pub(crate) link: Arc<LoopLink>,
+    pub(crate) link: Arc<Mailbox>,
     pub(crate) driver: Option<Driver>,
     pub(crate) intensity: Intensity,
     /// Told once whether the driver works, and on which thread.

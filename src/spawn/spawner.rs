@@ -27,7 +27,7 @@ use crate::{
     Child, ChildExited, ChildId, RunningPipeline, SpawnError, SpawnStep,
     child::{Alarm, Spawned as _},
     process::{HostedWatcher, Nudge},
-    read_loop::LoopLink,
+    read_loop::Mailbox,
     restart::{dispose, message_of, trace},
     waiting::{Inbox, Watcher},
 };
@@ -85,7 +85,7 @@ pub(crate) type Taken = (Job, Arc<()>);
 pub(crate) struct Spawner {
     pub(crate) jobs: Receiver<Taken>,
     pub(crate) closing: Arc<AtomicBool>,
-    pub(crate) link: Arc<LoopLink>,
+    pub(crate) link: Arc<Mailbox>,
     pub(crate) nudge: Nudge,
     pub(crate) inbox: Arc<Inbox>,
     /// The watcher that the policy hosts, if any.

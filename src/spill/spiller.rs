@@ -12,8 +12,8 @@ use crossbeam_channel::Receiver;
 
 use super::{SpillError, store::Store};
 use crate::{
+    log::SharedLog,
     log::{SpillWork, SpillWrite},
-    read_loop::{LoopCommand, LoopLink},
     restart::trace,
     restart::{fault_point, message_of},
 };
@@ -29,19 +29,24 @@ pub(crate) struct Spiller {
 
 impl Spiller {
     /// Starts it. Where the directory is of no use, there is none, and everyone is told.
-    pub(crate) fn start(directory: &Path, bound: u64, link: &Arc<LoopLink>) -> io::Result<Self> {
+    pub(crate) fn start(
+        directory: &Path,
+        bound: u64,
+        log: &Arc<SharedLog>,
+        tell: impl Fn(SpillError) + Send + 'static,
+    ) -> io::Result<Self> {
         let store = match Store::create(directory, bound) {
             Ok(store) => store,
             Err(error) => {
-                failed(link, error);
+                failed(log, &tell, error);
                 return Ok(Spiller { thread: None });
             }
         };
         let (bell, rung) = crossbeam_channel::bounded(1);
-        let work = Work { link: Arc::clone(link), store };
+        let work = Work { log: Arc::clone(log), tell, store };
         let builder = thread::Builder::new().name("actix-process-spill".into());
         let thread = builder.spawn(move || work.run(&rung))?;
-        link.log().spill_with(bell);
+        log.lock().spill_with(bell);
         Ok(Spiller { thread: Some(thread) })
     }
 
@@ -55,18 +60,20 @@ impl Spiller {
     }
 }
 
-fn failed(link: &LoopLink, error: SpillError) {
+fn failed(log: &SharedLog, tell: &impl Fn(SpillError), error: SpillError) {
     trace::warn!(%error, "spilling has ended: reading pauses where a reader is a whole log behind");
-    link.log().spill_failed();
-    link.push(LoopCommand::SpillFailed(Arc::new(error)));
+    log.lock().spill_failed();
+    tell(error);
 }
 
-struct Work {
-    link: Arc<LoopLink>,
+struct Work<T> {
+    log: Arc<SharedLog>,
+    /// Tells that spilling has ended, and why.
+    tell: T,
     store: Store,
 }
 
-impl Work {
+impl<T: Fn(SpillError)> Work<T> {
     /// Until nobody has the bell any more.
     fn run(mut self, rung: &Receiver<()>) {
         let mut panics = 0;
@@ -75,13 +82,13 @@ impl Work {
             if let Err(panic) = all {
                 panics += 1;
                 if panics < PANICS {
-                    self.link.log().spill_again();
+                    self.log.lock().spill_again();
                 } else {
                     // Whoever waits for a file reads it itself from now on.
-                    self.link.log().spill_no_more();
+                    self.log.lock().spill_no_more();
                 }
                 let source = io::Error::other(message_of(&*panic));
-                failed(&self.link, self.store.error("go on after a panic", source));
+                failed(&self.log, &self.tell, self.store.error("go on after a panic", source));
             }
         }
     }
@@ -89,7 +96,7 @@ impl Work {
     /// Does one thing; false where there is none.
     fn one(&mut self) -> bool {
         fault_point!(SpillThread);
-        let Some(work) = self.link.log().spill_work() else { return false };
+        let Some(work) = self.log.lock().spill_work() else { return false };
         match work {
             SpillWork::Forget(places) => {
                 drop(places);
@@ -100,21 +107,21 @@ impl Work {
                 if let Err(error) = &turns {
                     trace::error!(%error, "what went to a file cannot be read: it is a gap");
                 }
-                self.link.log().spill_loaded(cursor, first, turns.ok());
+                self.log.lock().spill_loaded(cursor, first, turns.ok());
             }
             SpillWork::Write(write) => self.write(&write),
             SpillWork::Nothing => {}
         }
         // There is something to deliver, or more room.
-        self.link.push(LoopCommand::Room);
+        self.log.wake().notify();
         true
     }
 
     fn write(&mut self, write: &SpillWrite) {
         match self.store.write(&write.turns) {
-            Ok(Some(place)) => self.link.log().spilled(write, place),
-            Ok(None) => self.link.log().spill_is_full(write),
-            Err(error) => failed(&self.link, error),
+            Ok(Some(place)) => self.log.lock().spilled(write, place),
+            Ok(None) => self.log.lock().spill_is_full(write),
+            Err(error) => failed(&self.log, &self.tell, error),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{
-        Arc, Weak,
+        Arc,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst},
     },
     time::Duration,
@@ -12,7 +12,7 @@ use std::{
 use actix::{Arbiter, ArbiterHandle};
 
 use super::pace::Pace;
-use crate::read_loop::{LoopCommand, LoopLink};
+use crate::pipes::LoopWake;
 
 /// Batches that a subscriber may hold at once: one to work on, and more on their way.
 const CREDITS: u32 = 4;
@@ -46,7 +46,7 @@ pub(crate) struct Credits {
     limit: AtomicU64,
     /// The loop had something to deliver and found no credit.
     hungry: AtomicBool,
-    link: Weak<LoopLink>,
+    wake: Arc<LoopWake>,
     /// The policy's own arbiter, which is never blocked.
     host: Option<ArbiterHandle>,
 }
@@ -62,7 +62,7 @@ impl fmt::Debug for Credits {
 }
 
 impl Credits {
-    pub(crate) fn new(link: &Arc<LoopLink>) -> Arc<Self> {
+    pub(crate) fn new(wake: Arc<LoopWake>, host: Option<ArbiterHandle>) -> Arc<Self> {
         Arc::new(Credits {
             available: AtomicU32::new(CREDITS),
             withheld: AtomicU32::new(0),
@@ -72,8 +72,8 @@ impl Credits {
             slow: AtomicBool::new(false),
             limit: AtomicU64::new(FIRST),
             hungry: AtomicBool::new(false),
-            link: Arc::downgrade(link),
-            host: link.host().cloned(),
+            wake,
+            host,
         })
     }
 
@@ -176,10 +176,8 @@ impl Credits {
     }
 
     fn wake(&self) {
-        if self.hungry.swap(false, SeqCst)
-            && let Some(link) = self.link.upgrade()
-        {
-            link.push(LoopCommand::Credit);
+        if self.hungry.swap(false, SeqCst) {
+            self.wake.notify();
         }
     }
 }
@@ -193,7 +191,7 @@ impl Drop for Withheld {
     }
 }
 
-/// For `LoopLink::new`, on the policy's thread.
+/// For `Mailbox::new`, on the policy's thread.
 pub(crate) fn host_arbiter() -> Option<ArbiterHandle> {
     Arbiter::try_current()
 }
