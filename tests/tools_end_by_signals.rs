@@ -4,6 +4,7 @@
 mod support;
 
 use std::{
+    ffi::OsStr,
     fs,
     os::unix::{fs::PermissionsExt, process::CommandExt},
     process::{Command, Stdio},
@@ -47,6 +48,50 @@ fn each_signal_ends_the_children_and_then_the_tool() {
                 assert!(!runs(&mark), "a child runs on after {signal}");
             }
         }
+    });
+}
+
+/// A group or a session of its own, a parent that has ended: what a child has started is ended, too.
+#[test]
+fn what_is_out_of_reach_of_the_childs_group_is_ended_too() {
+    support::run_in(|| {
+        let directory = tempfile::tempdir().unwrap();
+        let ended = |line: &str, mark: &str, signals: &[Signal]| {
+            let file = procfile(&directory, &format!("web: {line}\n"));
+            for mut tool in
+                [command("merge", [OsStr::new(line)]), command("procfile", [file.as_os_str()])]
+            {
+                let mut tool = Running::start(tool.stdout(Stdio::piped()).stderr(Stdio::piped()));
+                tool.until_printed("| ready");
+                for signal in signals {
+                    tool.signal(*signal);
+                    until_heard(&mut tool);
+                }
+                tool.ended_within(SOON);
+                assert!(!runs(mark), "{line}");
+            }
+        };
+        for start in [
+            "timeout 1000 RUN; true",
+            "setsid -w RUN; true",
+            "(setsid RUN &); sleep 1000",
+            "setsid RUN & wait",
+        ] {
+            let mark = mark("stray");
+            let term = start.replace("RUN", &format!("sh -c 'echo ready; sleep 1000; : {mark}'"));
+            ended(&term, &mark, &[Signal::SIGTERM]);
+        }
+        // At the tool's own end, and one that does not heed TERM at a second signal.
+        let mark = mark("orphan");
+        let fifo = directory.path().join("fifo").display().to_string();
+        let line = format!(
+            "mkfifo {fifo}$$; setsid sh -c \"echo ready; echo >{fifo}$$; sleep 1000; : {mark}\" & read it <{fifo}$$"
+        );
+        ended(&line, &mark, &[]);
+        let deaf = format!(
+            "setsid sh -c 'trap \"\" TERM; echo ready; sleep 1000; sleep 1000; : {mark}' & wait"
+        );
+        ended(&deaf, &mark, &[Signal::SIGTERM, Signal::SIGINT]);
     });
 }
 

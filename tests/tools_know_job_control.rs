@@ -93,7 +93,8 @@ fn in_the_background_it_runs_on_and_reads_nothing() {
 #[test]
 fn ctrl_z_stops_the_children_too_and_fg_continues_them() {
     in_shell(TICKING, async |shell| {
-        for tool in ["procfile p", "merge 'while :; do echo tick; sleep 0.1; done'"] {
+        let strayed = "merge 'timeout 1000 sh -c \"while :; do echo tick; sleep 0.1; done\"; true'";
+        for tool in ["procfile p", "merge 'while :; do echo tick; sleep 0.1; done'", strayed] {
             shell.type_line(tool).await;
             shell.until("| tick").await;
             shell.press("\x1a");
@@ -126,6 +127,12 @@ fn a_child_that_wants_the_terminal_is_told_to_have_stopped() {
             shell.press("\x03");
             shell.until("ready> ").await;
         }
+        // Its parent, which hears of it, is not the tool.
+        shell.type_line("merge 'timeout 1000 cat /dev/tty; echo done'").await;
+        shell.until("1:timeout = ").await;
+        shell.until("has stopped; if it wants the terminal").await;
+        shell.press("\x03");
+        shell.until("ready> ").await;
     });
 }
 
@@ -151,24 +158,32 @@ other: exec sleep 1000
 fn a_restart_waits_until_the_old_group_is_empty() {
     support::run_in(|| {
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let (_directory, mut tool) = procfile(&SERVER.replace("PORT", &free.to_string()));
-        tool.until_printed("| serving");
-        for _ in 0..2 {
-            ask(&mut tool, "restart web");
-            let said = tool.until_printed("| serving");
-            assert!(!said.contains("in use"), "{said}");
-            assert!(said.contains("restart: ending it first"), "{said}");
-            assert!(said.contains("TERM to its group"), "{said}");
+        let server = SERVER.replace("PORT", &free.to_string());
+        // In the child's group, and in one of its own.
+        for server in [server.clone(), server.replace("perl", "timeout 1000 perl")] {
+            restart_and_stop(&server);
         }
-        // Asked for twice, and in the middle of it.
-        ask(&mut tool, "restart web\nrestart web");
-        let said = tool.until_printed("| serving");
-        assert!(said.contains("it is being restarted already"), "{said}");
-        ask(&mut tool, "restart web\nstop web");
-        tool.until_printed("it is being ended, and is not started again");
-        ask(&mut tool, "stop other");
-        tool.ended_within(Duration::from_secs(10));
     });
+}
+
+fn restart_and_stop(server: &str) {
+    let (_directory, mut tool) = procfile(server);
+    tool.until_printed("| serving");
+    for _ in 0..2 {
+        ask(&mut tool, "restart web");
+        let said = tool.until_printed("| serving");
+        assert!(!said.contains("in use"), "{said}");
+        assert!(said.contains("restart: ending it first"), "{said}");
+        assert!(said.contains("TERM to its group"), "{said}");
+    }
+    // Asked for twice, and in the middle of it.
+    ask(&mut tool, "restart web\nrestart web");
+    let said = tool.until_printed("| serving");
+    assert!(said.contains("it is being restarted already"), "{said}");
+    ask(&mut tool, "restart web\nstop web");
+    tool.until_printed("it is being ended, and is not started again");
+    ask(&mut tool, "stop other");
+    tool.ended_within(Duration::from_secs(10));
 }
 
 #[test]

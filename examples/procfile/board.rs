@@ -1,6 +1,6 @@
 //! The actor that runs the processes and acts on requests.
 
-use std::rc::Rc;
+use std::{rc::Rc, sync::Arc};
 
 use actix::prelude::*;
 use actix_process::{Child, ChildExited, Command, PolicyHandle, ProcessGroup, SpawnError};
@@ -9,8 +9,8 @@ use tokio::sync::oneshot;
 use super::{
     parse::Process,
     request::{Request, Verb},
-    stop::stop,
-    tool::{self, Known, Notes, Printer, Roster, Say, Session, is_empty},
+    stop::{left, stop},
+    tool::{self, Family, Known, Notes, Printer, Roster, Say, Session},
 };
 
 /// How far a process is.
@@ -43,6 +43,7 @@ pub(crate) struct Board {
     printer: Addr<Printer>,
     notes: Notes,
     roster: Rc<Roster>,
+    family: Arc<Family>,
     places: Vec<Place>,
     first_failure: u8,
     done: Option<oneshot::Sender<u8>>,
@@ -60,6 +61,7 @@ impl Board {
             printer: session.printer.clone(),
             notes: session.notes.clone(),
             roster: Rc::clone(&session.roster),
+            family: Arc::clone(&session.family),
             places: processes.into_iter().map(place).collect(),
             first_failure: 0,
             done: Some(done),
@@ -142,9 +144,10 @@ impl Board {
         context: &mut Context<Self>,
     ) {
         self.places[at].state = State::Stopping { child: child.clone(), restart };
-        let printer = self.printer.clone();
-        let stopped =
-            async move { stop(&child, |text| printer.do_send(Say { name: at, text })).await };
+        let (printer, family) = (self.printer.clone(), Arc::clone(&self.family));
+        let stopped = async move {
+            stop(&family, at, &child, |text| printer.do_send(Say { name: at, text })).await
+        };
         context.spawn(
             stopped
                 .into_actor(self)
@@ -173,16 +176,18 @@ impl Board {
 
     fn restart(&mut self, at: usize, context: &mut Context<Self>) {
         let text = match &mut self.places[at].state {
-            State::Ended { last } => match last.take().filter(|it| !is_empty(it.pid())) {
-                Some(child) => {
-                    self.say(at, "restart: ending what is left of it first");
-                    return self.stop_process(at, child, true, context);
+            State::Ended { last } => {
+                match last.take().filter(|_| !left(&self.family, at).is_empty()) {
+                    Some(child) => {
+                        self.say(at, "restart: ending what is left of it first");
+                        return self.stop_process(at, child, true, context);
+                    }
+                    None => {
+                        self.say(at, "restart: it does not run, and is started");
+                        return self.start_process(at, context);
+                    }
                 }
-                None => {
-                    self.say(at, "restart: it does not run, and is started");
-                    return self.start_process(at, context);
-                }
-            },
+            }
             State::Running(child) => {
                 let child = child.clone();
                 self.say(at, "restart: ending it first");
@@ -202,13 +207,15 @@ impl Board {
 
     fn stop(&mut self, at: usize, context: &mut Context<Self>) {
         let text = match &mut self.places[at].state {
-            State::Ended { last } => match last.take().filter(|it| !is_empty(it.pid())) {
-                Some(child) => {
-                    self.say(at, "stop: ending what is left of it");
-                    return self.stop_process(at, child, false, context);
+            State::Ended { last } => {
+                match last.take().filter(|_| !left(&self.family, at).is_empty()) {
+                    Some(child) => {
+                        self.say(at, "stop: ending what is left of it");
+                        return self.stop_process(at, child, false, context);
+                    }
+                    None => "stop: it does not run",
                 }
-                None => "stop: it does not run",
-            },
+            }
             State::Running(child) => {
                 let child = child.clone();
                 self.say(at, "stop: ending it");

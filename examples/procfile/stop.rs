@@ -1,59 +1,64 @@
-//! How a process is ended: TERM, time, KILL, for the whole group, until nothing runs in it.
+//! How a process is ended: TERM, time, KILL, for its group and all that it has started else, until
+//! nothing of it runs.
 
-use std::{collections::HashSet, time::Duration};
+use std::time::Duration;
 
 use actix_process::{Child, SignalError, UnixSignal};
-use nix::unistd::{Pid, getpgid};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::tool::{GRACE, Process, is_empty, members};
+use super::tool::{Family, GRACE, Process};
 
 /// What was killed may take this long to go.
 const KILLED: Duration = Duration::from_secs(5);
 
-/// Nothing tells when the last member of a group has gone.
+/// Nothing tells when the last one has gone.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Ends the child and all that runs in its group, and says each step. Returns what still runs.
-pub(crate) async fn stop(child: &Child, say: impl Fn(String)) -> Vec<Process> {
+/// Ends the child of this name and all that it has started, and says each step. Returns what still
+/// runs.
+pub(crate) async fn stop(
+    family: &Family,
+    name: usize,
+    child: &Child,
+    say: impl Fn(String),
+) -> Vec<Process> {
+    let send = async |signal: UnixSignal| match child.signal_group(signal).await {
+        // It ended meanwhile, or the policy is ending everything.
+        Ok(()) | Err(SignalError::Ended(_) | SignalError::Stopped(_)) => {}
+        Err(error) => say(error.to_string()),
+    };
     say("TERM to its group".to_owned());
+    // Whose the strays are is known as long as their parents are there.
+    family.living();
     // What is stopped acts on TERM when it is continued.
-    for signal in [UnixSignal::SIGTERM, UnixSignal::SIGCONT] {
-        send(child, signal, &say).await;
-    }
-    if !has_gone(child, GRACE).await {
+    send(UnixSignal::SIGTERM).await;
+    send(UnixSignal::SIGCONT).await;
+    family.terminate_strays(Some(name));
+    if !has_gone(family, name, child, GRACE).await {
         say(format!("it still runs after {} s: KILL to its group", GRACE.as_secs()));
-        send(child, UnixSignal::SIGKILL, &say).await;
-        has_gone(child, KILLED).await;
+        send(UnixSignal::SIGKILL).await;
+        family.kill_strays(Some(name));
+        has_gone(family, name, child, KILLED).await;
     }
-    members(&HashSet::from([child.pid()]))
+    left(family, name)
 }
 
-/// Signals the group, and the child itself if it has left that.
-async fn send(child: &Child, signal: UnixSignal, say: &impl Fn(String)) {
-    let pid = Pid::from_raw(child.pid());
-    let left = child.try_wait().is_none() && getpgid(Some(pid)).is_ok_and(|group| group != pid);
-    let mut sent = vec![child.signal_group(signal).await];
-    if left {
-        sent.push(child.signal(signal).await);
-    }
-    for error in sent.into_iter().filter_map(Result::err) {
-        match error {
-            // It ended meanwhile, or the policy is ending everything.
-            SignalError::Ended(_) | SignalError::Stopped(_) => {}
-            error => say(error.to_string()),
-        }
-    }
+/// What this name's children have started and still runs.
+pub(crate) fn left(family: &Family, name: usize) -> Vec<Process> {
+    let living = family.living().into_iter().filter(|it| it.name == Some(name));
+    living.map(|it| it.process).collect()
 }
 
-/// Whether the child has ended and nothing runs in its group, in time.
-async fn has_gone(child: &Child, within: Duration) -> bool {
+/// Whether the child has ended and nothing that it started runs, in time.
+async fn has_gone(family: &Family, name: usize, child: &Child, within: Duration) -> bool {
     let deadline = Instant::now() + within;
     if timeout(within, child.wait()).await.is_err() {
         return false;
     }
+    // One may have left the group just before that was told to end.
+    family.terminate_strays(Some(name));
     loop {
-        if is_empty(child.pid()) {
+        if left(family, name).is_empty() {
             return true;
         }
         if Instant::now() >= deadline {

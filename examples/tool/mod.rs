@@ -1,11 +1,12 @@
 //! What the tools share: signals, output, the look of lines, job control, the way to the end.
 
 mod end;
-mod groups;
+mod family;
 mod line_parts;
 mod notes;
 mod paint;
 mod printer;
+mod processes;
 mod roster;
 mod session;
 mod signals;
@@ -13,10 +14,12 @@ mod text;
 mod write;
 
 pub(crate) use end::{End, fail, print};
-#[allow(unused_imports, reason = "not every tool looks into the groups itself")]
-pub(crate) use groups::{Process, is_empty, members, named};
+#[allow(unused_imports, reason = "not every tool looks at processes itself")]
+pub(crate) use family::Family;
 pub(crate) use notes::Notes;
 pub(crate) use printer::{Known, Printer, Say};
+#[allow(unused_imports, reason = "not every tool looks at processes itself")]
+pub(crate) use processes::{Process, named};
 pub(crate) use roster::Roster;
 pub(crate) use session::{Session, run};
 pub(crate) use signals::GRACE;

@@ -1,16 +1,17 @@
 //! `Roster`: the children that were started, for job control and for what survives the end.
 
-use std::cell::{Cell, RefCell};
+use std::{cell::RefCell, collections::HashSet, sync::Arc};
 
 use actix_process::{Child, UnixSignal};
 use nix::{
-    sys::wait::{Id, WaitPidFlag, WaitStatus, waitid},
+    sys::wait::{Id as Which, WaitPidFlag, WaitStatus, waitid},
     unistd::Pid,
 };
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::{
-    groups::{self, Process},
+    family::{Family, has_members},
+    processes::{Id, Process, named},
     signals::Event,
 };
 
@@ -23,39 +24,51 @@ struct Member {
 
 pub(crate) struct Roster {
     members: RefCell<Vec<Member>>,
-    /// The tool itself lets them stand still.
-    held: Cell<bool>,
+    family: Arc<Family>,
+    /// The strays of which it was told that they stand still.
+    told: RefCell<HashSet<Id>>,
     events: UnboundedSender<Event>,
 }
 
 impl Roster {
-    pub(crate) fn new(events: UnboundedSender<Event>) -> Self {
-        Roster { members: RefCell::default(), held: Cell::new(false), events }
+    pub(crate) fn new(family: Arc<Family>, events: UnboundedSender<Event>) -> Self {
+        Roster { members: RefCell::default(), family, told: RefCell::default(), events }
     }
 
     pub(crate) fn add(&self, name: usize, child: Child) {
+        self.family.add(name, child.pid());
         let mut members = self.members.borrow_mut();
-        members.retain(|it| it.child.try_wait().is_none() || !groups::is_empty(it.child.pid()));
+        members.retain(|it| it.child.try_wait().is_none() || has_members(it.child.pid()));
         members.push(Member { name, child, told: false });
         // It may have stopped before it was known here: that signal was for nothing.
         let _ = self.events.send(Event::ChildChanged);
     }
 
-    /// Stops every group.
+    /// Stops everyone.
     pub(crate) async fn hold(&self) {
-        self.held.set(true);
-        self.signal(UnixSignal::SIGSTOP).await;
+        self.signal_groups(UnixSignal::SIGSTOP).await;
+        // Until nobody new has come: one may have been starting another, and so may the tool.
+        let mut stopped = HashSet::new();
+        loop {
+            let living = self.family.living().into_iter().map(|it| it.process.id);
+            let new: Vec<_> = living.filter(|id| stopped.insert(*id)).collect();
+            if new.is_empty() {
+                return;
+            }
+            new.into_iter().for_each(|id| id.signal(UnixSignal::SIGSTOP));
+        }
     }
 
-    /// Continues every group.
+    /// Continues everyone.
     pub(crate) async fn resume(&self) {
-        self.signal(UnixSignal::SIGCONT).await;
+        self.signal_groups(UnixSignal::SIGCONT).await;
+        self.family.living().iter().for_each(|it| it.process.id.signal(UnixSignal::SIGCONT));
         // One that stops again is told again.
         self.members.borrow_mut().iter_mut().for_each(|member| member.told = false);
-        self.held.set(false);
+        self.told.borrow_mut().clear();
     }
 
-    async fn signal(&self, signal: UnixSignal) {
+    async fn signal_groups(&self, signal: UnixSignal) {
         let children: Vec<_> = self.members.borrow().iter().map(|it| it.child.clone()).collect();
         for child in children {
             // One that has ended needs no signal, and one that refuses goes on as it is.
@@ -63,25 +76,32 @@ impl Roster {
         }
     }
 
-    /// Those that have been stopped since the last look: a name's number, and the signal.
-    pub(crate) fn newly_stopped(&self) -> Vec<(usize, UnixSignal)> {
-        if self.held.get() {
-            return Vec::new();
-        }
+    /// Those that have been stopped since the last look: a name's number, and what to say.
+    pub(crate) fn newly_stopped(&self) -> Vec<(usize, String)> {
         let mut stopped = Vec::new();
         for member in &mut *self.members.borrow_mut() {
             let signal = stopped_by(&member.child);
             if let Some(signal) = signal.filter(|_| !member.told) {
-                stopped.push((member.name, signal));
+                stopped.push((member.name, standstill(signal)));
             }
             member.told = signal.is_some();
         }
         stopped
     }
 
-    /// What still runs in the children's groups.
-    pub(crate) fn survivors(&self) -> Vec<Process> {
-        groups::members(&self.members.borrow().iter().map(|it| it.child.pid()).collect())
+    /// The same of those whom no signal to a child's group reaches: nothing tells that they stop.
+    pub(crate) fn newly_stopped_strays(&self) -> Vec<(Option<usize>, String)> {
+        let strays = self.family.living().into_iter();
+        let strays: Vec<_> = strays.filter(|it| it.is_stray && it.process.has_stopped()).collect();
+        let mut told = self.told.borrow_mut();
+        let new = strays.iter().filter(|it| !told.contains(&it.process.id));
+        let say = |process: &Process| {
+            let who = named(std::slice::from_ref(process));
+            format!("{who} has stopped; if it wants the terminal: only this tool may use that")
+        };
+        let new = new.map(|it| (it.name, say(&it.process))).collect();
+        *told = strays.iter().map(|it| it.process.id).collect();
+        new
     }
 }
 
@@ -91,8 +111,17 @@ fn stopped_by(child: &Child) -> Option<UnixSignal> {
         return None;
     }
     let look = WaitPidFlag::WSTOPPED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
-    match waitid(Id::Pid(Pid::from_raw(child.pid())), look) {
+    match waitid(Which::Pid(Pid::from_raw(child.pid())), look) {
         Ok(WaitStatus::Stopped(_, signal)) => Some(signal),
         Ok(_) | Err(_) => None,
     }
+}
+
+fn standstill(signal: UnixSignal) -> String {
+    let why = match signal {
+        UnixSignal::SIGTTIN => ": it wants to read from the terminal, which only this tool may",
+        UnixSignal::SIGTTOU => ": it wants to set the terminal, which only this tool may",
+        _ => "",
+    };
+    format!("stopped by {}{why}", signal.as_str())
 }

@@ -1,22 +1,32 @@
 //! `Session`: one run of a tool, from its policy's start to the last line.
 
-use std::{error::Error, io::ErrorKind, pin::pin, process::ExitCode, rc::Rc, time::Duration};
+use std::{
+    error::Error,
+    fs::File,
+    io::{self, ErrorKind},
+    pin::pin,
+    process::ExitCode,
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
 
 use actix::prelude::*;
-use actix_process::{Policy, PolicyHandle, Shutdown, Subscribe, UnixSignal};
+use actix_process::{Policy, PolicyHandle, Subscribe};
 use tokio::{
     sync::{
         mpsc::{UnboundedReceiver, unbounded_channel},
         oneshot,
     },
-    time::{Instant, sleep_until},
+    time::{Instant, sleep, sleep_until},
 };
 
 use super::{
     End, GRACE, Notes, Printer, Roster, Say,
     end::{NO_READER, fail},
-    groups::named,
+    family::Family,
     printer::Last,
+    processes::{Process, named},
     signals::{Event, Signals, stop_self},
     write::are_one_file,
 };
@@ -27,6 +37,18 @@ const AFTER_GRACE: Duration = Duration::from_millis(600);
 /// The output may take this long after that, if a signal ends the tool.
 const LAST_OUTPUT: Duration = Duration::from_millis(200);
 
+/// Nothing tells when an orphan ends.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Nothing tells when a stray stops: so often it is looked for, if a look is short.
+const STRAYS: Duration = Duration::from_secs(1);
+
+/// A look may cost one part of so many of a processor.
+const COST: u32 = 50;
+
+/// More than an actix System or Arbiter opens: parts of them panic if they are given none.
+const DESCRIPTORS: usize = 16;
+
 /// Runs a tool: blocks its signals before any thread is there, and ends as `work` says.
 pub(crate) fn run(
     tool: &'static str,
@@ -34,17 +56,25 @@ pub(crate) fn run(
     work: impl AsyncFnOnce(Session) -> Result<End, Box<dyn Error>>,
 ) -> ExitCode {
     let signals = Signals::block();
-    actix::System::new().block_on(async {
-        let ended = match Session::open(tool, names, signals).await {
-            Ok(session) => work(session).await,
-            Err(error) => Err(error),
-        };
-        match ended {
-            // Here, because the System's own end waits for everything.
-            Ok(end) => end.leave(),
-            Err(error) => fail(tool, 1, &error.to_string()),
-        }
-    })
+    let failed = |error: Box<dyn Error>| {
+        signals.leave_if_any();
+        fail(tool, 1, &error.to_string())
+    };
+    if let Err(error) = enough_descriptors() {
+        return failed(error.into());
+    }
+    let system = actix::System::new();
+    let ended = system.block_on(async { work(Session::open(tool, names, &signals).await?).await });
+    match ended {
+        // Here, because the System's own end waits for everything.
+        Ok(end) => end.leave(),
+        Err(error) => failed(error),
+    }
+}
+
+fn enough_descriptors() -> io::Result<()> {
+    let reserved: io::Result<Vec<_>> = (0..DESCRIPTORS).map(|_| File::open("/dev/null")).collect();
+    reserved.map(drop)
 }
 
 pub(crate) struct Session {
@@ -53,6 +83,7 @@ pub(crate) struct Session {
     pub(crate) printer: Addr<Printer>,
     pub(crate) notes: Notes,
     pub(crate) roster: Rc<Roster>,
+    pub(crate) family: Arc<Family>,
     events: UnboundedReceiver<Event>,
 }
 
@@ -60,17 +91,19 @@ impl Session {
     async fn open(
         tool: &'static str,
         names: &[String],
-        signals: Signals,
+        signals: &Signals,
     ) -> Result<Self, Box<dyn Error>> {
         let (tell, events) = unbounded_channel();
         let policy = Policy::start()?;
-        signals.listen(policy.clone(), tell.clone())?;
+        let family = Arc::new(Family::new());
+        signals.listen(policy.clone(), Arc::clone(&family), tell.clone())?;
         let notes = Notes::start(tool)?;
-        let roster = Rc::new(Roster::new(tell.clone()));
+        let roster = Rc::new(Roster::new(Arc::clone(&family), tell.clone()));
+        enough_descriptors()?;
         let printer = Printer::new(names, tell);
         let printer = Printer::start_in_arbiter(&Arbiter::new().handle(), move |_| printer);
         policy.subscribe(Subscribe::output(printer.clone().recipient())).await?;
-        Ok(Session { tool, policy, printer, notes, roster, events })
+        Ok(Session { tool, policy, printer, notes, roster, family, events })
     }
 
     /// Waits until `done` has the exit code, or something else ends the tool; ends every child and
@@ -83,7 +116,7 @@ impl Session {
         let (end, deadline) = self.until_done(done).await;
         let (end, deadline) = self.until_stopped(end, deadline).await;
         let mut lines: Vec<_> = summary().await.into_iter().collect();
-        let survivors = self.roster.survivors();
+        let survivors = self.left();
         if !survivors.is_empty() {
             let survivors = format!("still running: {}", named(&survivors));
             lines.push(format!("{}: {survivors}", self.tool));
@@ -95,6 +128,7 @@ impl Session {
     }
 
     async fn until_done(&mut self, mut done: oneshot::Receiver<u8>) -> (End, Ending) {
+        let mut look = pin!(sleep(STRAYS));
         let end = loop {
             tokio::select! {
                 biased;
@@ -104,20 +138,26 @@ impl Session {
                     }
                 }
                 code = &mut done => break End::Code(code.unwrap_or(1)),
+                () = &mut look => {
+                    let begin = Instant::now();
+                    self.look_for_strays();
+                    look.set(sleep(STRAYS.max(begin.elapsed() * COST)));
+                }
             }
         };
         match end {
-            // The thread that took the signal has told the policy.
+            // The thread that took the signal has told everyone.
             End::Signal(_) => self.notes.tell("ending every child"),
-            End::Code(_) => self.policy.addr().do_send(Shutdown { grace: GRACE }),
+            End::Code(_) => self.family.end(&self.policy),
         }
         (end, Ending { by: Instant::now() + GRACE })
     }
 
-    /// Waits for the policy, which ends the children.
+    /// Waits for the policy, which ends the children, and for the strays.
     async fn until_stopped(&mut self, mut end: End, mut ending: Ending) -> (End, Ending) {
         let policy = self.policy.clone();
         let mut stopped = pin!(policy.stopped());
+        let mut has_stopped = false;
         loop {
             tokio::select! {
                 biased;
@@ -127,9 +167,24 @@ impl Session {
                         ending.hurry(again);
                     }
                 }
-                _ = &mut stopped => return (end, ending),
+                _ = &mut stopped, if !has_stopped => {
+                    // One may have left its group just before that was told to end.
+                    self.family.terminate_strays(None);
+                    if self.left().is_empty() {
+                        return (end, ending);
+                    }
+                    has_stopped = true;
+                }
                 // Something that cannot be ended holds it up.
                 () = sleep_until(ending.by + AFTER_GRACE) => return (end, ending),
+                () = sleep(LOOK), if has_stopped || Instant::now() >= ending.by => {
+                    if Instant::now() >= ending.by {
+                        self.family.kill_strays(None);
+                    }
+                    if has_stopped && self.left().is_empty() {
+                        return (end, ending);
+                    }
+                }
             }
         }
     }
@@ -158,10 +213,33 @@ impl Session {
                         }
                     }
                 }
-                () = &mut written => return end,
+                () = &mut written => break,
                 () = sleep_until(limit), if end.is_signal() => return end,
             }
         }
+        // The last line may have failed.
+        while let Ok(event) = self.events.try_recv() {
+            if let Some((other, _)) = self.hear(event).await {
+                end = end.or(other);
+            }
+        }
+        self.notes.flushed().await;
+        end
+    }
+
+    /// Looks for what the tool is told of by nobody.
+    fn look_for_strays(&self) {
+        for (name, text) in self.roster.newly_stopped_strays() {
+            match name {
+                Some(name) => self.printer.do_send(Say { name, text }),
+                None => self.notes.tell(&text),
+            }
+        }
+    }
+
+    /// What still runs of all that the children have started.
+    fn left(&self) -> Vec<Process> {
+        self.family.living().into_iter().map(|it| it.process).collect()
     }
 
     /// Acts on an event. What ends the tool is returned, and whether it was asked for once more.
@@ -175,8 +253,8 @@ impl Session {
             }
             Event::Continue => self.roster.resume().await,
             Event::ChildChanged => {
-                for (name, signal) in self.roster.newly_stopped() {
-                    self.printer.do_send(Say { name, text: standstill(signal) });
+                for (name, text) in self.roster.newly_stopped() {
+                    self.printer.do_send(Say { name, text });
                 }
             }
             Event::OutputFailed(error) if error.kind() == ErrorKind::BrokenPipe => {
@@ -201,13 +279,4 @@ impl Ending {
         let by = Instant::now() + if again { Duration::ZERO } else { GRACE };
         self.by = self.by.min(by);
     }
-}
-
-fn standstill(signal: UnixSignal) -> String {
-    let why = match signal {
-        UnixSignal::SIGTTIN => ": it wants to read from the terminal, which only this tool may",
-        UnixSignal::SIGTTOU => ": it wants to set the terminal, which only this tool may",
-        _ => "",
-    };
-    format!("stopped by {}{why}", signal.as_str())
 }

@@ -1,13 +1,23 @@
 //! The tool's signals: taken by one thread that does nothing else, and never writes output.
 
-use std::{fs, io, thread, time::Duration};
+use std::{
+    fs, io,
+    sync::{Arc, OnceLock},
+    thread,
+    time::{Duration, Instant},
+};
 
 use actix_process::{PolicyHandle, Shutdown};
 use nix::sys::signal::{SigSet, Signal, raise};
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::{End, family::Family};
+
 /// How long children may take to end.
 pub(crate) const GRACE: Duration = Duration::from_secs(5);
+
+/// A terminal that is closed says so twice, the kernel and the shell, within this time.
+const HANGUP: Duration = Duration::from_millis(200);
 
 /// What the session hears of.
 #[derive(Debug)]
@@ -27,60 +37,89 @@ pub(crate) enum Event {
 /// The signals that the tool acts on, blocked on every thread.
 pub(crate) struct Signals {
     heard: SigSet,
+    /// The first one that ends the tool.
+    first: Arc<OnceLock<Signal>>,
 }
 
 impl Signals {
     /// Blocks the signals in this thread and those that it starts. A signal that is ignored stays
     /// ignored: `nohup`, and a shell's `&` without job control.
     pub(crate) fn block() -> Self {
-        use Signal::{SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGTTIN};
-        let asked = [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP];
-        let taken = asked.into_iter().filter(|signal| !is_ignored(*signal));
+        use Signal::*;
+        // All that would end the tool, but for those that tell of its own mistakes.
+        let asked = [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM];
+        let asked = asked.into_iter().chain([SIGPROF, SIGIO, SIGPWR, SIGXCPU, SIGTSTP]);
+        let taken = asked.filter(|signal| !is_ignored(*signal));
         let heard: SigSet = taken.chain([SIGCHLD, SIGCONT]).collect();
-        // A read from the terminal in the background then fails, and does not stop the tool.
-        let blocked: SigSet = heard.iter().chain([SIGTTIN]).collect();
+        // In the background a read from the terminal then fails, and a write goes through even with
+        // `stty tostop`: neither stops the tool, which would have to hear of its end. A write over
+        // the limit of a file's size fails.
+        let blocked: SigSet = heard.iter().chain([SIGTTIN, SIGTTOU, SIGXFSZ]).collect();
         // Only a wrong number can be refused.
         let _ = blocked.thread_block();
-        Signals { heard }
+        Signals { heard, first: Arc::default() }
     }
 
     /// Starts the thread. The policy is told first-hand: that does not wait for anything either.
     pub(crate) fn listen(
-        self,
+        &self,
         policy: PolicyHandle,
+        family: Arc<Family>,
         events: UnboundedSender<Event>,
     ) -> io::Result<()> {
         if is_ignored(Signal::SIGCHLD) {
             // With a handler, which is never run, the children's statuses are kept for us.
             drop(tokio::signal::unix::signal(tokio::signal::unix::SignalKind::child())?);
         }
-        thread::Builder::new().name("signals".into()).spawn(move || self.take(&policy, &events))?;
+        let (heard, first) = (self.heard, Arc::clone(&self.first));
+        let take = move || take(heard, &first, &policy, &family, &events);
+        thread::Builder::new().name("signals".into()).spawn(take)?;
         Ok(())
     }
 
-    fn take(&self, policy: &PolicyHandle, events: &UnboundedSender<Event>) {
-        let mut first = None;
-        loop {
-            let Ok(signal) = self.heard.wait() else { continue };
-            let event = match signal {
-                Signal::SIGCHLD => Event::ChildChanged,
-                Signal::SIGCONT => Event::Continue,
-                Signal::SIGTSTP => Event::Stop,
-                // A terminal that is closed says it twice: the kernel does, and the shell.
-                Signal::SIGHUP if first == Some(Signal::SIGHUP) => continue,
-                _ => Event::End { signal, again: first.is_some() },
-            };
-            let grace = match event {
-                Event::End { again: false, .. } => Some(GRACE),
-                Event::End { again: true, .. } => Some(Duration::ZERO),
-                _ => None,
-            };
-            // First, so that the children's exits come after it.
+    /// Ends the tool by the signal that has come, if one has: that counts for more than an error
+    /// that it may have led to.
+    pub(crate) fn leave_if_any(&self) {
+        if let Some(signal) = self.first.get() {
+            End::Signal(*signal).leave();
+        }
+        // No thread has taken those that wait.
+        let _ = self.heard.thread_unblock();
+    }
+}
+
+fn take(
+    heard: SigSet,
+    first: &OnceLock<Signal>,
+    policy: &PolicyHandle,
+    family: &Family,
+    events: &UnboundedSender<Event>,
+) {
+    let mut since: Option<Instant> = None;
+    loop {
+        let Ok(signal) = heard.wait() else { continue };
+        let is_echo = signal == Signal::SIGHUP
+            && first.get() == Some(&signal)
+            && since.is_some_and(|since| since.elapsed() < HANGUP);
+        let event = match signal {
+            Signal::SIGCHLD => Event::ChildChanged,
+            Signal::SIGCONT => Event::Continue,
+            Signal::SIGTSTP => Event::Stop,
+            _ if is_echo => continue,
+            _ => Event::End { signal, again: since.is_some() },
+        };
+        let Event::End { again, .. } = event else {
             let _ = events.send(event);
-            if let Some(grace) = grace {
-                first.get_or_insert(signal);
-                policy.addr().do_send(Shutdown { grace });
-            }
+            continue;
+        };
+        let _ = first.set(signal);
+        // First, so that the children's exits come after it.
+        let _ = events.send(event);
+        if again {
+            policy.addr().do_send(Shutdown { grace: Duration::ZERO });
+        } else {
+            family.end(policy);
+            since = Some(Instant::now());
         }
     }
 }

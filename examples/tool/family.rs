@@ -1,0 +1,216 @@
+//! `Family`: all that the tool's children have started, in whatever group or session it is now.
+//!
+//! The tool is the reaper of its orphans: whatever loses its parent becomes the tool's own child, and
+//! stays to be found. Whose it was is remembered from the last look.
+
+use std::{
+    collections::{HashMap, HashSet},
+    process,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use actix_process::{PolicyHandle, Shutdown, UnixSignal};
+use nix::{
+    errno::Errno,
+    sys::{
+        prctl::set_child_subreaper,
+        signal::killpg,
+        wait::{WaitPidFlag, waitpid},
+    },
+    unistd::{Pid, getsid},
+};
+
+use super::{
+    processes::{Id, Process, all},
+    signals::GRACE,
+};
+
+/// The library reaps its own children sooner than this.
+const ZOMBIE: Duration = Duration::from_secs(1);
+
+/// One that lives, a zombie not among them.
+pub(crate) struct Relative {
+    pub(crate) process: Process,
+    /// The number of the name whose child has started it; `None` if that is not known.
+    pub(crate) name: Option<usize>,
+    /// No signal to a child's group reaches it.
+    pub(crate) is_stray: bool,
+}
+
+#[derive(Default)]
+struct Seen {
+    /// The children of the library, which lead their groups, and their names' numbers.
+    children: Vec<(Id, usize)>,
+    /// Who was there at the last look, and whose it was.
+    relatives: HashMap<Id, Option<usize>>,
+    /// Who was asked to end.
+    told: HashSet<Id>,
+    /// The orphans that have ended, and since when.
+    zombies: HashMap<Id, Instant>,
+}
+
+pub(crate) struct Family {
+    seen: Mutex<Seen>,
+    /// The end was begun.
+    pub(crate) ending: AtomicBool,
+}
+
+impl Family {
+    pub(crate) fn new() -> Self {
+        // Without it, an orphan is found if it was seen before.
+        let _ = set_child_subreaper(true);
+        Family { seen: Mutex::default(), ending: AtomicBool::new(false) }
+    }
+
+    pub(crate) fn add(&self, name: usize, pid: i32) {
+        // One that was reaped already counts for its group.
+        let id = Process::read(pid).map_or_else(|| Process::hidden(pid).id, |it| it.id);
+        self.lock().children.push((id, name));
+    }
+
+    /// Begins the end of everyone.
+    pub(crate) fn end(&self, policy: &PolicyHandle) {
+        self.ending.store(true, Ordering::Relaxed);
+        // Whose the strays are is known as long as their parents are there.
+        self.living();
+        policy.addr().do_send(Shutdown { grace: GRACE });
+        self.terminate_strays(None);
+    }
+
+    /// Asks the strays to end that were not asked before.
+    pub(crate) fn terminate_strays(&self, name: Option<usize>) {
+        let mut told = std::mem::take(&mut self.lock().told);
+        // What is stopped acts on TERM when it is continued.
+        self.signal_strays(name, &[UnixSignal::SIGTERM, UnixSignal::SIGCONT], &mut told);
+        let mut seen = self.lock();
+        told.retain(|id| seen.relatives.contains_key(id));
+        seen.told.extend(told);
+    }
+
+    pub(crate) fn kill_strays(&self, name: Option<usize>) {
+        self.signal_strays(name, &[UnixSignal::SIGKILL], &mut HashSet::new());
+    }
+
+    /// Signals all those that have not had it, until nobody new has come: one may have been starting
+    /// another.
+    fn signal_strays(&self, name: Option<usize>, signals: &[UnixSignal], told: &mut HashSet<Id>) {
+        loop {
+            let strays = self.strays(name).into_iter().map(|it| it.id);
+            let new: Vec<_> = strays.filter(|id| told.insert(*id)).collect();
+            if new.is_empty() {
+                return;
+            }
+            for signal in signals {
+                new.iter().for_each(|id| id.signal(*signal));
+            }
+        }
+    }
+
+    /// Those whom no signal to a child's group reaches, of this name or at all.
+    fn strays(&self, name: Option<usize>) -> Vec<Process> {
+        let wanted = |it: &Relative| it.is_stray && (name.is_none() || it.name == name);
+        self.living().into_iter().filter(wanted).map(|it| it.process).collect()
+    }
+
+    /// Everyone, by a look at the system.
+    pub(crate) fn living(&self) -> Vec<Relative> {
+        let processes = all();
+        let mut seen = self.lock();
+        seen.forget(&processes);
+        let mut living = Vec::new();
+        for process in processes.values().filter(|it| !it.has_ended()) {
+            if let Some(name) = seen.whose(process, &processes) {
+                let is_stray = seen.by_group(process).is_none();
+                living.push(Relative { process: process.clone(), name, is_stray });
+            }
+        }
+        seen.relatives = living.iter().map(|it| (it.process.id, it.name)).collect();
+        // `/proc` can hide the processes of other users.
+        let groups: HashSet<_> = processes.values().map(|it| it.group).collect();
+        let unseen = seen.children.iter().filter(|(id, _)| !groups.contains(&id.pid));
+        living.extend(unseen.filter(|(id, _)| has_members(id.pid)).map(|(id, name)| Relative {
+            process: Process::hidden(id.pid),
+            name: Some(*name),
+            is_stray: false,
+        }));
+        seen.reap(&processes);
+        living
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seen {
+    /// Forgets the children of which nothing is left.
+    fn forget(&mut self, processes: &HashMap<i32, Process>) {
+        self.children.retain(|(id, _)| {
+            processes.values().any(|it| it.id == *id || it.group == id.pid) || has_members(id.pid)
+        });
+    }
+
+    /// The child's name, if the process is in its group. A group of another session has only come by
+    /// the same number.
+    fn by_group(&self, process: &Process) -> Option<usize> {
+        let session = getsid(None).map_or(0, Pid::as_raw);
+        let leads = |(id, _): &&(Id, usize)| id.pid == process.group && session == process.session;
+        self.children.iter().find(leads).map(|(_, name)| *name)
+    }
+
+    /// The name's number, if that is known. `None` for a process that is none of the tool's.
+    fn whose(&self, process: &Process, processes: &HashMap<i32, Process>) -> Option<Option<usize>> {
+        let own = process::id() as i32;
+        if process.id.pid == own {
+            return None;
+        }
+        let mut remembered = None;
+        let mut at = Some(process);
+        // A look is not of one moment: parents could stand in a ring.
+        for _ in 0..processes.len() {
+            let Some(it) = at else { break };
+            let is_it = |(id, _): &&(Id, usize)| *id == it.id;
+            let child = self.children.iter().find(is_it).map(|(_, name)| *name);
+            if let Some(name) = child.or_else(|| self.by_group(it)) {
+                return Some(Some(name));
+            }
+            match self.relatives.get(&it.id) {
+                Some(Some(name)) => return Some(Some(*name)),
+                Some(None) => remembered = Some(None),
+                None => {}
+            }
+            if it.parent == own {
+                return Some(None);
+            }
+            at = processes.get(&it.parent);
+        }
+        remembered
+    }
+
+    /// Reaps the orphans that have ended.
+    fn reap(&mut self, processes: &HashMap<i32, Process>) {
+        let own = process::id() as i32;
+        let is_child = |id: &Id| self.children.iter().any(|(child, _)| child == id);
+        let zombies = processes.values().filter(|it| it.has_ended() && it.parent == own);
+        let now = Instant::now();
+        let mut since = HashMap::new();
+        for id in zombies.map(|it| it.id).filter(|id| !is_child(id)) {
+            let begin = self.zombies.get(&id).copied().unwrap_or(now);
+            if now - begin >= ZOMBIE {
+                let _ = waitpid(Pid::from_raw(id.pid), Some(WaitPidFlag::WNOHANG));
+            } else {
+                since.insert(id, begin);
+            }
+        }
+        self.zombies = since;
+    }
+}
+
+/// Whether the group has a member, be it a zombie or another user's.
+pub(crate) fn has_members(group: i32) -> bool {
+    killpg(Pid::from_raw(group), None) != Err(Errno::ESRCH)
+}
