@@ -29,11 +29,11 @@ pub(crate) async fn stop(
     };
     say("TERM to its group".to_owned());
     // Whose the strays are is known as long as their parents are there.
-    family.living();
+    let strays = family.strays(Some(name));
     // What is stopped acts on TERM when it is continued.
     send(UnixSignal::SIGTERM).await;
     send(UnixSignal::SIGCONT).await;
-    family.terminate_strays(Some(name));
+    family.terminate(strays, Some(name));
     if !has_gone(family, name, child, GRACE).await {
         say(format!("it still runs after {} s: KILL to its group", GRACE.as_secs()));
         send(UnixSignal::SIGKILL).await;
@@ -56,7 +56,7 @@ async fn has_gone(family: &Family, name: usize, child: &Child, within: Duration)
         return false;
     }
     // One may have left the group just before that was told to end.
-    family.terminate_strays(Some(name));
+    family.terminate(family.strays(Some(name)), Some(name));
     loop {
         if left(family, name).is_empty() {
             return true;

@@ -76,44 +76,50 @@ impl Family {
     pub(crate) fn end(&self, policy: &PolicyHandle) {
         self.ending.store(true, Ordering::Relaxed);
         // Whose the strays are is known as long as their parents are there.
-        self.living();
+        let strays = self.strays(None);
         policy.addr().do_send(Shutdown { grace: GRACE });
-        self.terminate_strays(None);
+        self.terminate(strays, None);
     }
 
-    /// Asks the strays to end that were not asked before.
-    pub(crate) fn terminate_strays(&self, name: Option<usize>) {
+    /// Asks these strays to end, and those that come meanwhile, but for those that were asked before.
+    pub(crate) fn terminate(&self, strays: Vec<Id>, name: Option<usize>) {
         let mut told = std::mem::take(&mut self.lock().told);
         // What is stopped acts on TERM when it is continued.
-        self.signal_strays(name, &[UnixSignal::SIGTERM, UnixSignal::SIGCONT], &mut told);
+        self.signal(strays, name, &[UnixSignal::SIGTERM, UnixSignal::SIGCONT], &mut told);
         let mut seen = self.lock();
         told.retain(|id| seen.relatives.contains_key(id));
         seen.told.extend(told);
     }
 
     pub(crate) fn kill_strays(&self, name: Option<usize>) {
-        self.signal_strays(name, &[UnixSignal::SIGKILL], &mut HashSet::new());
+        self.signal(self.strays(name), name, &[UnixSignal::SIGKILL], &mut HashSet::new());
     }
 
-    /// Signals all those that have not had it, until nobody new has come: one may have been starting
+    /// Signals all that have not had it, until nobody new has come: one may have been starting
     /// another.
-    fn signal_strays(&self, name: Option<usize>, signals: &[UnixSignal], told: &mut HashSet<Id>) {
+    fn signal(
+        &self,
+        mut strays: Vec<Id>,
+        name: Option<usize>,
+        signals: &[UnixSignal],
+        told: &mut HashSet<Id>,
+    ) {
         loop {
-            let strays = self.strays(name).into_iter().map(|it| it.id);
-            let new: Vec<_> = strays.filter(|id| told.insert(*id)).collect();
-            if new.is_empty() {
+            strays.retain(|id| told.insert(*id));
+            if strays.is_empty() {
                 return;
             }
             for signal in signals {
-                new.iter().for_each(|id| id.signal(*signal));
+                strays.iter().for_each(|id| id.signal(*signal));
             }
+            strays = self.strays(name);
         }
     }
 
     /// Those whom no signal to a child's group reaches, of this name or at all.
-    fn strays(&self, name: Option<usize>) -> Vec<Process> {
+    pub(crate) fn strays(&self, name: Option<usize>) -> Vec<Id> {
         let wanted = |it: &Relative| it.is_stray && (name.is_none() || it.name == name);
-        self.living().into_iter().filter(wanted).map(|it| it.process).collect()
+        self.living().into_iter().filter(wanted).map(|it| it.process.id).collect()
     }
 
     /// Everyone, by a look at the system.

@@ -74,7 +74,8 @@ pub(crate) fn run(
 
 fn enough_descriptors() -> io::Result<()> {
     let reserved: io::Result<Vec<_>> = (0..DESCRIPTORS).map(|_| File::open("/dev/null")).collect();
-    reserved.map(drop)
+    let cannot = |error: io::Error| io::Error::new(error.kind(), format!("cannot start: {error}"));
+    reserved.map(drop).map_err(cannot)
 }
 
 pub(crate) struct Session {
@@ -114,9 +115,8 @@ impl Session {
         summary: impl AsyncFnOnce() -> Option<String>,
     ) -> End {
         let (end, deadline) = self.until_done(done).await;
-        let (end, deadline) = self.until_stopped(end, deadline).await;
+        let (end, deadline, survivors) = self.until_stopped(end, deadline).await;
         let mut lines: Vec<_> = summary().await.into_iter().collect();
-        let survivors = self.left();
         if !survivors.is_empty() {
             let survivors = format!("still running: {}", named(&survivors));
             lines.push(format!("{}: {survivors}", self.tool));
@@ -154,10 +154,16 @@ impl Session {
     }
 
     /// Waits for the policy, which ends the children, and for the strays.
-    async fn until_stopped(&mut self, mut end: End, mut ending: Ending) -> (End, Ending) {
+    /// Returns what still runs.
+    async fn until_stopped(
+        &mut self,
+        mut end: End,
+        mut ending: Ending,
+    ) -> (End, Ending, Vec<Process>) {
         let policy = self.policy.clone();
         let mut stopped = pin!(policy.stopped());
         let mut has_stopped = false;
+        let mut left;
         loop {
             tokio::select! {
                 biased;
@@ -168,25 +174,31 @@ impl Session {
                     }
                 }
                 _ = &mut stopped, if !has_stopped => {
-                    // One may have left its group just before that was told to end.
-                    self.family.terminate_strays(None);
-                    if self.left().is_empty() {
-                        return (end, ending);
+                    left = self.left();
+                    if left.is_empty() {
+                        break;
                     }
+                    // One may have left its group just before that was told to end.
+                    self.family.terminate(self.family.strays(None), None);
                     has_stopped = true;
                 }
                 // Something that cannot be ended holds it up.
-                () = sleep_until(ending.by + AFTER_GRACE) => return (end, ending),
+                () = sleep_until(ending.by + AFTER_GRACE) => {
+                    left = self.left();
+                    break;
+                }
                 () = sleep(LOOK), if has_stopped || Instant::now() >= ending.by => {
                     if Instant::now() >= ending.by {
                         self.family.kill_strays(None);
                     }
-                    if has_stopped && self.left().is_empty() {
-                        return (end, ending);
+                    left = self.left();
+                    if has_stopped && left.is_empty() {
+                        break;
                     }
                 }
             }
         }
+        (end, ending, left)
     }
 
     /// Writes the last lines, and waits until the output is taken; not for ever after a signal.
