@@ -1,8 +1,9 @@
-//! `LineParts`: a child's lines, those that are too long cut between characters.
+//! `LineParts`: a child's lines, those that are too long cut between characters, and those with
+//! carriage returns, which must not overwrite a prefix, at these.
 
 use std::collections::HashMap;
 
-use actix_process::{ChildLines, Fact, LineEnd, Lines, Stream};
+use actix_process::{ChildLines, Chunk, Fact, LineEnd, Stream};
 
 use super::text::uncut;
 
@@ -15,23 +16,22 @@ pub(crate) struct LinePart<'a> {
 }
 
 /// Cuts one child's output into lines.
+#[derive(Default)]
 pub(crate) struct LineParts {
     lines: ChildLines,
+    returns: HashMap<Stream, Returns>,
     /// The bytes of a character whose rest comes with the stream's next part.
     begun: HashMap<Stream, Vec<u8>>,
 }
 
-impl Default for LineParts {
-    fn default() -> Self {
-        let lines = ChildLines::new(Lines::default().trim_carriage_return());
-        LineParts { lines, begun: HashMap::new() }
-    }
-}
-
 impl LineParts {
     pub(crate) fn push(&mut self, fact: &Fact, mut each: impl FnMut(LinePart<'_>)) {
-        let LineParts { lines, begun } = self;
-        lines.push(fact, |line| {
+        let LineParts { lines, returns, begun } = self;
+        let broken = match fact {
+            Fact::Chunk(chunk) => returns.entry(chunk.stream).or_default().broken(chunk),
+            _ => None,
+        };
+        lines.push(broken.as_ref().unwrap_or(fact), |line| {
             let (stream, bytes) = (line.stream, &line.line.bytes);
             let is_cut = line.line.end == LineEnd::Continues;
             if !is_cut && begun.is_empty() {
@@ -45,5 +45,50 @@ impl LineParts {
             }
             each(LinePart { stream, text: &text, is_cut });
         });
+    }
+}
+
+/// Where a stream stands in its line.
+#[derive(Default)]
+struct Returns {
+    /// The line has something after its last carriage return.
+    text: bool,
+    /// The line has something before that.
+    shown: bool,
+}
+
+impl Returns {
+    /// The chunk with a line's end in the place of each carriage return, and no empty lines of it:
+    /// nothing comes of `\r\n` but one end. `None` for a chunk that stays as it is.
+    fn broken(&mut self, chunk: &Chunk) -> Option<Fact> {
+        let ends_shown = self.shown && !self.text && chunk.bytes.first() == Some(&b'\n');
+        if !ends_shown && memchr::memchr(b'\r', &chunk.bytes).is_none() {
+            if let Some(last) = chunk.bytes.last() {
+                self.text = *last != b'\n';
+                self.shown = self.shown && !chunk.bytes.contains(&b'\n');
+            }
+            return None;
+        }
+        let mut bytes = Vec::with_capacity(chunk.bytes.len());
+        for byte in &chunk.bytes {
+            match byte {
+                b'\r' if self.text => {
+                    bytes.push(b'\n');
+                    *self = Returns { text: false, shown: true };
+                }
+                b'\r' => {}
+                b'\n' => {
+                    if self.text || !self.shown {
+                        bytes.push(b'\n');
+                    }
+                    *self = Returns::default();
+                }
+                _ => {
+                    bytes.push(*byte);
+                    self.text = true;
+                }
+            }
+        }
+        Some(Fact::Chunk(Chunk { bytes: bytes.into(), ..chunk.clone() }))
     }
 }

@@ -5,7 +5,7 @@ use std::{env, ffi::OsStr};
 use actix_process::ChildExited;
 
 use super::{
-    text::{CUT, Look, between_returns, padded, show},
+    text::{CUT, Look, padded, show},
     write::Stream,
 };
 
@@ -53,17 +53,14 @@ impl Paint {
         Paint { names, look: look_of_output() }
     }
 
-    /// Adds the line of this name, in as many lines as it has carriage returns.
+    /// Adds the line of this name.
     pub(crate) fn line(&self, out: &mut Vec<u8>, name: usize, mark: char, text: &[u8], cut: bool) {
-        let mut parts = between_returns(text).peekable();
-        while let Some(part) = parts.next() {
-            self.prefix(out, name, mark);
-            show(out, part, self.look);
-            if cut && parts.peek().is_none() {
-                out.extend_from_slice(CUT.as_bytes());
-            }
-            out.push(b'\n');
+        self.prefix(out, name, mark);
+        show(out, text, self.look);
+        if cut {
+            out.extend_from_slice(CUT.as_bytes());
         }
+        out.push(b'\n');
     }
 
     /// Attributes begin and end here, whatever else wrote to the terminal.

@@ -66,12 +66,14 @@ impl Sequence {
         }
     }
 
-    /// A title, a link or the like: up to BEL or `ESC \`.
+    /// A title, a link or the like: up to BEL or `ESC \`. Another sequence or CAN or SUB breaks it
+    /// off, as terminals have it.
     fn string(text: &[u8]) -> Sequence {
-        let is_end = |at: &usize| text[*at] == b'\x07' || text[*at..].starts_with(b"\x1b\\");
+        let is_end = |at: &usize| matches!(text[*at], b'\x07' | b'\x18' | b'\x1a' | b'\x1b');
         match (2..text.len()).find(is_end) {
-            Some(end) => Sequence::Other(end + if text[end] == b'\x07' { 1 } else { 2 }),
-            None => Sequence::Unfinished,
+            Some(end) if text[end] == b'\x07' => Sequence::Other(end + 1),
+            Some(end) if text[end..].starts_with(b"\x1b\\") => Sequence::Other(end + 2),
+            Some(_) | None => Sequence::Unfinished,
         }
     }
 }
@@ -131,14 +133,6 @@ fn show_control(out: &mut Vec<u8>, text: &str) -> usize {
     first.len_utf8()
 }
 
-/// The parts of a line between its carriage returns, which must not overwrite the prefix. Empty
-/// parts are left out, unless there is nothing else.
-pub(crate) fn between_returns(line: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let parts = line.split(|byte| *byte == b'\r').filter(|part| !part.is_empty());
-    let empty = line.iter().all(|byte| *byte == b'\r');
-    parts.chain(empty.then_some(&b""[..]))
-}
-
 /// How much of a text that goes on elsewhere can be shown without cutting a character or a sequence.
 pub(crate) fn uncut(text: &[u8]) -> usize {
     /// Attributes are shorter; a longer sequence is cut.
@@ -171,19 +165,16 @@ pub(crate) fn visible(bytes: &[u8]) -> String {
 
 /// The text in at most so many columns; marked if it was cut.
 pub(crate) fn fitted(text: &str, columns: usize) -> String {
+    /// No more of a text is looked at: characters without a width could go on for ever.
+    const LONGEST: usize = 1000;
     if text.width() <= columns {
         return text.to_owned();
     }
-    let mut fits = String::new();
-    let mut width = CUT.width();
-    for it in text.chars() {
-        width += it.width().unwrap_or(0);
-        if width > columns {
-            break;
-        }
-        fits.push(it);
-    }
-    fits + CUT
+    let room = columns.saturating_sub(CUT.width());
+    // Characters change the widths of others, and what has none belongs to what stands before it.
+    let begins = text.char_indices().filter(|(_, it)| it.width() != Some(0)).take(LONGEST);
+    let fits = begins.map(|(at, _)| &text[..at]).take_while(|part| part.width() <= room);
+    fits.last().unwrap_or_default().to_owned() + CUT
 }
 
 /// The text with spaces up to so many columns.
