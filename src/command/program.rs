@@ -99,9 +99,9 @@ impl Command {
         }
     }
 
-    /// A command that runs `line` in `/bin/sh`.
+    /// A command that runs `line` in `/bin/sh`, also if it begins with `-`.
     pub fn shell(line: impl Into<OsString>) -> Self {
-        Command::new("/bin/sh").arg("-c").arg(line)
+        Command::new("/bin/sh").args(["-c", "--"]).arg(line)
     }
 
     /// Adds one argument.
