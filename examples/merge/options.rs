@@ -20,10 +20,12 @@ non-zero status (128 and the signal's number for a signal, 126 for a command tha
 cannot be started), 1 if the output cannot be written, 2 for a bad command line,
 and 141 if the reader of the output has gone.
 
-Ctrl-C, SIGTERM, SIGHUP or SIGQUIT ends all children: TERM, and KILL after
-5 seconds or at a second signal; the same signal then ends merge itself (130, 143,
-129, 131 in a shell). What cannot be ended is named on the last line. Ctrl-Z stops
-the children, too. A child that wants the terminal is stopped, which is told.
+Ctrl-C, SIGTERM or another signal that ends programs ends all children and what
+they have started, in whatever group or session: TERM, and KILL after 5 seconds or
+at a second signal; the same signal then ends merge itself (130, 143 in a shell).
+What cannot be ended is named on the last line. Ctrl-Z stops them all, too. What
+wants the terminal is stopped, which is told. In the background merge writes on,
+whatever `stty tostop` says.
 
 With no CMD, a demonstration runs whose children speak at once, crash, and leave
 a grandchild behind.";

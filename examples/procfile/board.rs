@@ -1,6 +1,9 @@
 //! The actor that runs the processes and acts on requests.
 
-use std::{rc::Rc, sync::Arc};
+use std::{
+    rc::Rc,
+    sync::{Arc, atomic::Ordering},
+};
 
 use actix::prelude::*;
 use actix_process::{Child, ChildExited, Command, PolicyHandle, ProcessGroup, SpawnError};
@@ -19,7 +22,7 @@ enum State {
     Ended {
         last: Option<Child>,
     },
-    /// It is being spawned, and to be stopped right after that.
+    /// It is being spawned, or about to be, and to be stopped right after that.
     Starting {
         stop: bool,
     },
@@ -36,6 +39,11 @@ struct Place {
     process: Process,
     state: State,
 }
+
+/// Starts every process, when nothing can fail any more that the start needs.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Begin;
 
 /// The board of processes. `done` gets the first non-zero status when all have ended.
 pub(crate) struct Board {
@@ -55,7 +63,7 @@ impl Board {
         processes: Vec<Process>,
         done: oneshot::Sender<u8>,
     ) -> Self {
-        let place = |process| Place { process, state: State::Ended { last: None } };
+        let place = |process| Place { process, state: State::Starting { stop: false } };
         Board {
             policy: session.policy.clone(),
             printer: session.printer.clone(),
@@ -74,6 +82,10 @@ impl Board {
 
     fn start_process(&mut self, at: usize, context: &mut Context<Self>) {
         self.places[at].state = State::Starting { stop: false };
+        self.spawn(at, context);
+    }
+
+    fn spawn(&self, at: usize, context: &mut Context<Self>) {
         // A group of its own: a signal reaches what the shell starts, too.
         let command = Command::shell(&self.places[at].process.command);
         let command = command.process_group(ProcessGroup::Own);
@@ -236,9 +248,13 @@ impl Board {
 
 impl Actor for Board {
     type Context = Context<Self>;
+}
 
-    fn started(&mut self, context: &mut Self::Context) {
-        (0..self.places.len()).for_each(|at| self.start_process(at, context));
+impl Handler<Begin> for Board {
+    type Result = ();
+
+    fn handle(&mut self, Begin: Begin, context: &mut Self::Context) {
+        (0..self.places.len()).for_each(|at| self.spawn(at, context));
     }
 }
 
@@ -258,6 +274,9 @@ impl Handler<Request> for Board {
         match request.understood(&names) {
             None => {}
             Some(Err(wrong)) => self.notes.tell(&wrong),
+            Some(Ok(_)) if self.family.ending.load(Ordering::Relaxed) => {
+                self.notes.tell("the tool is ending every process already: nothing else is done");
+            }
             Some(Ok((verb, places))) => {
                 for at in places {
                     match verb {

@@ -18,8 +18,8 @@ use nix::{
 
 use super::{request::Request, tool::Notes};
 
-/// No longer line is a request.
-const LONGEST: usize = 4096;
+/// No longer line is a request. Of one over 4,095 bytes a terminal gives no more.
+const LONGEST: usize = 4094;
 
 /// Nothing tells when a shell brings the tool to the foreground.
 const BACKGROUND: Duration = Duration::from_millis(200);
@@ -29,7 +29,7 @@ pub(crate) fn listen(requests: Recipient<Request>, notes: Notes) -> io::Result<(
     let listen = move || {
         let stdin = io::stdin();
         let terminal = isatty(stdin.as_fd()) == Ok(true);
-        match take(stdin.as_fd(), terminal, &requests) {
+        match take(stdin.as_fd(), terminal, &requests, &notes) {
             Ok(()) if terminal => notes.tell("the input has ended: no more commands are read"),
             Ok(()) => {}
             Err(error) => notes.tell(&format!("no more commands are read: {error}")),
@@ -39,7 +39,12 @@ pub(crate) fn listen(requests: Recipient<Request>, notes: Notes) -> io::Result<(
     Ok(())
 }
 
-fn take(stdin: BorrowedFd<'_>, terminal: bool, requests: &Recipient<Request>) -> io::Result<()> {
+fn take(
+    stdin: BorrowedFd<'_>,
+    terminal: bool,
+    requests: &Recipient<Request>,
+    notes: &Notes,
+) -> io::Result<()> {
     let mut lines = Lines::default().longest(LONGEST);
     let mut goes_on = false;
     let mut buffer = [0; 4096];
@@ -62,11 +67,13 @@ fn take(stdin: BorrowedFd<'_>, terminal: bool, requests: &Recipient<Request>) ->
                 return Ok(());
             }
             Ok(count) => lines.visit(&buffer[..count], |line, end| {
-                // The rest of a line that is too long is no line of its own.
-                if !goes_on {
-                    requests.do_send(Request(line.to_vec()));
+                let is_rest = std::mem::replace(&mut goes_on, end == LineEnd::Continues);
+                match (is_rest, goes_on) {
+                    (false, false) => requests.do_send(Request(line.to_vec())),
+                    (false, true) => notes.tell("the line is too long: nothing of it is done"),
+                    // It is no line of its own.
+                    (true, _) => {}
                 }
-                goes_on = end == LineEnd::Continues;
             }),
             Err(Errno::EINTR | Errno::EAGAIN) => {}
             // In the background since the look.

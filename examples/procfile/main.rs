@@ -14,7 +14,7 @@ use actix::prelude::*;
 use actix_process::Subscribe;
 use tokio::sync::oneshot;
 
-use board::Board;
+use board::{Begin, Board};
 use parse::Process;
 use tool::{End, Session, visible};
 
@@ -23,27 +23,32 @@ const TOOL: &str = "procfile";
 const USAGE: &str = "usage: procfile [FILE]   (./Procfile by default)";
 
 const HELP: &str = "\
-usage: procfile [FILE]
+usage: procfile [--help] [--] [FILE]
 
 Runs every process of a Procfile (lines `name: command`), and prints what they write as one merged
 log: `|` is standard output, `!` standard error, `=` a start, an exit or what the tool does. Without
 FILE, ./Procfile.
 
-While it runs, type `restart NAME` or `stop NAME`: TERM to the whole group, KILL after 5 s; the new
-one starts when nothing of the old one runs any more. On a terminal this is read in the foreground.
+While it runs, type `restart NAME` or `stop NAME`: TERM to the whole group and what has left it, KILL
+after 5 s; the new one starts when nothing of the old one runs any more. On a terminal this is read in the foreground.
 
 It ends when all processes have ended, with the first non-zero status (126 for one that cannot be
 started); 1 if the output cannot be written, 2 for a bad command line or Procfile, 141 if
-the reader of the output has gone. Ctrl-C, SIGTERM, SIGHUP or SIGQUIT ends them all (KILL after 5 s or at a
-second signal), and then procfile itself by the same signal (130, 143, 129, 131 in a shell). What
-cannot be ended is named on the last line. Ctrl-Z stops the processes, too. A process that wants the
-terminal is stopped, which is told. NO_COLOR, CLICOLOR=0, CLICOLOR_FORCE and TERM=dumb are followed.";
+the reader of the output has gone. Ctrl-C, SIGTERM or another signal that ends programs ends them
+all, and what they have started in whatever group or session (KILL after 5 s or at a second signal),
+and then procfile itself by the same signal (130, 143 in a shell). What cannot be ended is named on
+the last line. Ctrl-Z stops the processes, too. What wants the terminal is stopped, which is told. In
+the background procfile writes on, whatever `stty tostop` says. NO_COLOR, CLICOLOR=0, CLICOLOR_FORCE
+and TERM=dumb are followed.";
 
 fn main() -> ExitCode {
-    let mut arguments = std::env::args_os().skip(1);
+    let mut arguments = std::env::args_os().skip(1).peekable();
+    let only_files = arguments.next_if(|it| it == "--").is_some();
     let file = match (arguments.next(), arguments.next()) {
-        (Some(help), None) if help == "--help" || help == "-h" => return tool::print(TOOL, HELP),
-        (Some(option), _) if option.as_bytes().starts_with(b"-") => {
+        (Some(option), _) if !only_files && option.as_bytes().starts_with(b"-") => {
+            if option == "--help" || option == "-h" {
+                return tool::print(TOOL, HELP);
+            }
             let option = visible(option.as_bytes());
             return tool::fail(TOOL, 2, &format!("unknown option `{option}`\n{USAGE}"));
         }
@@ -67,6 +72,7 @@ async fn run(session: Session, processes: Vec<Process>) -> Result<End, Box<dyn E
     let (done, finished) = oneshot::channel();
     let board = Board::new(&session, processes, done).start();
     session.policy.subscribe(Subscribe::exits(board.clone().recipient())).await?;
-    keyboard::listen(board.recipient(), session.notes.clone())?;
+    keyboard::listen(board.clone().recipient(), session.notes.clone())?;
+    board.do_send(Begin);
     Ok(session.conduct(finished, async || None).await)
 }

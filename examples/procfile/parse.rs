@@ -31,6 +31,12 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Vec<Process>, String> {
             let found = fitted(&visible(line), TOLD);
             return Err(format!("line {number}: expected `name: command`, found `{found}`"));
         };
+        let Some(name) = as_name(name) else {
+            let name = fitted(&visible(name), TOLD);
+            return Err(format!(
+                "line {number}: the name `{name}` may have letters, digits, `_`, `-` and `.` only"
+            ));
+        };
         if processes.iter().any(|process| process.name == name) {
             return Err(format!("line {number}: there are two processes `{name}`"));
         }
@@ -43,13 +49,13 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Vec<Process>, String> {
     Ok(processes)
 }
 
-fn split(line: &[u8]) -> Option<(&str, &[u8])> {
+fn split(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let colon = line.iter().position(|byte| *byte == b':')?;
-    let name = std::str::from_utf8(&line[..colon]).ok()?.trim();
-    let command = line[colon + 1..].trim_ascii();
-    (is_name(name) && !command.is_empty()).then_some((name, command))
+    let (name, command) = (line[..colon].trim_ascii(), line[colon + 1..].trim_ascii());
+    (!name.is_empty() && !command.is_empty()).then_some((name, command))
 }
 
-fn is_name(name: &str) -> bool {
-    !name.is_empty() && name.chars().all(|it| it.is_alphanumeric() || "_-.".contains(it))
+fn as_name(name: &[u8]) -> Option<&str> {
+    let is_part = |it: char| it.is_alphanumeric() || "_-.".contains(it);
+    std::str::from_utf8(name).ok().filter(|name| name.chars().all(is_part))
 }

@@ -25,7 +25,8 @@ pub(crate) struct Request(pub(crate) Vec<u8>);
 impl Request {
     /// The numbers of the names that are meant, or what is wrong. `None` for an empty line.
     pub(crate) fn understood(&self, names: &[&str]) -> Option<Result<(Verb, Vec<usize>), String>> {
-        let text = visible(&self.0);
+        // Some terminals and programs end a line by `\r\n`.
+        let text = visible(self.0.trim_ascii());
         let mut words = text.split_whitespace();
         let verb = match words.next()? {
             "restart" => Verb::Restart,
