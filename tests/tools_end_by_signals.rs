@@ -35,7 +35,12 @@ fn until_heard(tool: &mut Running) {
 fn each_signal_ends_the_children_and_then_the_tool() {
     support::run_in(|| {
         let directory = tempfile::tempdir().unwrap();
-        for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT] {
+        use Signal::{SIGALRM, SIGHUP, SIGINT, SIGIO, SIGPROF, SIGPWR, SIGQUIT, SIGTERM};
+        use Signal::{SIGUSR1, SIGUSR2, SIGVTALRM, SIGXCPU};
+        for signal in [
+            SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGALRM, SIGIO, SIGPROF, SIGPWR, SIGUSR1, SIGUSR2,
+            SIGVTALRM, SIGXCPU,
+        ] {
             let mark = mark(signal.as_str());
             let line = format!("echo ready; sleep 1000 & sleep 1000; : {mark}");
             let file = procfile(&directory, &format!("web: {line}\n"));
@@ -169,6 +174,52 @@ fn a_second_signal_shortens_the_grace_to_nothing() {
                 assert_eq!(signal_of(status), Some(first as i32), "{status}");
                 assert!(begin.elapsed() < SOON);
             }
+        }
+    });
+}
+
+/// The kernel and the shell both tell of a terminal that is closed; someone who hurries comes later.
+#[test]
+fn a_hangup_that_is_told_twice_is_one_and_a_later_one_hurries() {
+    support::run_in(|| {
+        let mut tool = command("merge", ["trap '' TERM; echo ready; while :; do sleep 1; done"]);
+        let mut tool = Running::start(tool.stdout(Stdio::piped()).stderr(Stdio::piped()));
+        tool.until_printed("ready");
+        tool.signal(Signal::SIGHUP);
+        tool.signal(Signal::SIGHUP);
+        until_heard(&mut tool);
+        // The child's end would end the tool within this time.
+        let begin = Instant::now();
+        while begin.elapsed() < Duration::from_secs(1) {
+            assert!(tool.0.try_wait().unwrap().is_none(), "the second one hurried");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        tool.signal(Signal::SIGHUP);
+        let status = tool.ended_within(Duration::from_secs(2));
+        assert_eq!(signal_of(status), Some(libc::SIGHUP), "{status}");
+    });
+}
+
+/// However little of the tool is there: an error of the start that the signal has led to is not told.
+#[test]
+fn a_signal_during_the_start_ends_it_quietly() {
+    support::run_in(|| {
+        for delay in (0..100).map(|step| Duration::from_micros(step * 100)) {
+            let mut tool = command("merge", ["exec sleep 1000"]);
+            let mut tool = Running::start(tool.stdout(Stdio::null()).stderr(Stdio::piped()));
+            until("it is the tool", || {
+                let line = fs::read(format!("/proc/{}/cmdline", tool.0.id())).unwrap_or_default();
+                line.split(|byte| *byte == 0).next().is_some_and(|it| it.ends_with(b"merge"))
+            });
+            let begin = Instant::now();
+            while begin.elapsed() < delay {
+                std::hint::spin_loop();
+            }
+            tool.signal(Signal::SIGTERM);
+            let status = tool.ended_within(SOON);
+            let said = std::io::read_to_string(tool.0.stderr.take().unwrap()).unwrap();
+            assert_eq!(signal_of(status), Some(libc::SIGTERM), "{status} {delay:?}: {said}");
+            assert!(said.is_empty() || said == "merge: ending every child\n", "{said}");
         }
     });
 }

@@ -6,9 +6,10 @@ mod support;
 
 use std::{fs, process::Stdio, time::Duration};
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 
 use actix_process::{Child, Command, LogReader, Policy, Start, Terminal};
+use nix::sys::signal::Signal;
 use support::tool::{Running, command, path};
 
 /// A shell on a terminal of its own.
@@ -220,15 +221,50 @@ fn what_cannot_be_understood_is_told_once_with_the_names() {
     support::run_in(|| {
         let (_directory, mut tool) =
             procfile("web: echo ready; exec sleep 1000\njob: exec sleep 1000\n");
-        let long = "x".repeat(20_000);
+        // No part of it is done.
+        let long = format!("stop web {}", "job ".repeat(5000));
         tool.until_printed("| ready");
-        ask(&mut tool, &format!("{long}\nrestart\nstop none\nstop web job"));
+        ask(&mut tool, &format!("{long}\nrestart\nstop none\nstopp\r\nstop web job\r"));
         let mut said = String::new();
         tool.ended_within(Duration::from_secs(10));
         std::io::Read::read_to_string(tool.0.stderr.as_mut().unwrap(), &mut said).unwrap();
         let lines: Vec<_> = said.lines().collect();
-        assert_eq!(lines.len(), 3, "{said}");
-        assert!(lines.iter().all(|line| line.ends_with("the names are: web, job")), "{said}");
-        assert!(lines[0].contains("unknown command `xxx") && lines[0].len() < 200, "{said}");
+        assert_eq!(lines.len(), 4, "{said}");
+        assert!(lines[0].contains("the line is too long"), "{said}");
+        assert!(lines[1..].iter().all(|line| line.ends_with("the names are: web, job")), "{said}");
+        assert!(lines[3].contains("unknown command `stopp`"), "{said}");
+    });
+}
+
+#[test]
+fn what_is_asked_for_during_the_end_is_refused() {
+    support::run_in(|| {
+        let line = "web: trap '' TERM; echo ready; while :; do sleep 0.2; done\n";
+        let (_directory, mut tool) = procfile(line);
+        tool.until_printed("| ready");
+        tool.signal(Signal::SIGTERM);
+        let mut said = BufReader::new(tool.0.stderr.take().unwrap()).lines();
+        assert!(said.next().unwrap().unwrap().contains("ending every child"));
+        ask(&mut tool, "restart web");
+        assert!(said.next().unwrap().unwrap().contains("ending every process already"));
+        tool.signal(Signal::SIGTERM);
+        tool.ended_within(Duration::from_secs(4));
+        let printed = std::io::read_to_string(tool.0.stdout.take().unwrap()).unwrap();
+        assert!(!printed.contains("TERM to its group"), "{printed}");
+    });
+}
+
+/// It writes to the terminal all the time, which would stop it again and again.
+#[test]
+fn one_in_the_background_that_may_not_write_there_is_ended_by_a_signal() {
+    in_shell(TICKING, async |shell| {
+        shell.type_line("stty tostop").await;
+        for tool in ["procfile p", "merge 'while :; do echo tick; sleep 0.1; done'"] {
+            shell.type_line(&format!("{tool} &")).await;
+            shell.until("| tick").await;
+            shell.type_line("kill %%; SECONDS=0; wait %%; echo status $? $((SECONDS <= 6))").await;
+            shell.until("status 143 1").await;
+            shell.until("ready> ").await;
+        }
     });
 }

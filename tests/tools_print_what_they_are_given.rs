@@ -16,7 +16,7 @@ use std::{
 };
 
 use actix_process::{Policy, Start, Terminal};
-use support::tool::{Running, command, output, path, text};
+use support::tool::{Running, command, mark, output, path, runs, text};
 
 fn full() -> File {
     File::options().write(true).open("/dev/full").unwrap()
@@ -47,6 +47,37 @@ fn a_full_device_is_one_line_and_status_1() {
             // Neither stream takes anything.
             let status = command(name, [argument]).stdout(full()).stderr(full()).status().unwrap();
             assert_eq!(status.code(), Some(1), "{name} {argument}");
+        }
+    });
+}
+
+/// A limit of a file's size, of which a signal tells, too.
+#[test]
+fn a_file_that_is_too_large_is_one_line_and_status_1_and_the_end_of_the_children() {
+    support::run_in(|| {
+        let mark = mark("too-large");
+        let directory = tempfile::tempdir().unwrap();
+        let mut shell = Command::new("/bin/bash");
+        shell.args(["-c", "ulimit -f 1; exec \"$0\" \"$1\" >\"$2\""]).arg(path("merge"));
+        shell.arg(format!("yes | head -n 2000; sleep 1000; : {mark}"));
+        let output = output(shell.arg(directory.path().join("file")).stdin(Stdio::null()));
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let said = text(&output.stderr);
+        assert!(said.contains("File too large") && said.lines().count() == 1, "{said}");
+        assert!(!runs(&mark));
+    });
+}
+
+#[test]
+fn too_few_descriptors_are_one_line() {
+    support::run_in(|| {
+        for limit in [6, 8, 12, 18, 22, 28, 34] {
+            let mut shell = Command::new("/bin/bash");
+            shell.args(["-c", &format!("ulimit -n {limit}; exec \"$0\" true")]);
+            let output = output(shell.arg(path("merge")).stdin(Stdio::null()));
+            let said = text(&output.stderr);
+            let is_told = said.lines().count() == 1 && said.contains("Too many open files");
+            assert!(output.status.success() || is_told, "{limit}: {said}");
         }
     });
 }
@@ -159,6 +190,68 @@ fn bytes_that_are_not_utf8_pass_or_are_told() {
     });
 }
 
+/// Terminals break a string off at the next escape; to look for its end must not take long either.
+#[test]
+fn strings_that_do_not_end_hide_nothing_and_take_no_time() {
+    support::run_in(|| {
+        let line = r"printf '\033]0;t\033[31mSHOWN\033[0m and more\007end\n\033]0;title\033\\after\n\033P1\030broken off\n'";
+        let printed = text(&output(&mut command("merge", [line])).stdout);
+        for text in ["| ^[]0;tSHOWN and more^Gend\n", "| after\n", "| ^[P1^Xbroken off\n"] {
+            assert!(printed.contains(text), "{text:?} in {printed:?}");
+        }
+        let line = r#"perl -e 'print "\e]\eP\eX\e^\e_" x 100_000, "\n"'"#;
+        let begin = std::time::Instant::now();
+        let printed = output(&mut command("merge", [line])).stdout;
+        assert!(begin.elapsed() < Duration::from_secs(3), "{:?}", begin.elapsed());
+        assert_eq!(text(&printed).matches("^[").count(), 500_000);
+    });
+}
+
+/// What is to come is sent only when the last part was seen.
+#[test]
+fn a_progress_is_shown_at_each_carriage_return() {
+    support::run_in(|| {
+        let directory = tempfile::tempdir().unwrap();
+        let fifo = directory.path().join("go");
+        nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let line = format!(
+            r"exec <{}; for i in 1 2; do printf $i%%\\r; read go; done; printf 'a\r\n\nb\r\rc\n\r\nd\r'; printf '\ne\n'",
+            fifo.display()
+        );
+        let mut command = command("merge", [line]);
+        let mut tool = Running::start(command.stdout(Stdio::piped()));
+        let mut go = File::options().write(true).open(&fifo).unwrap();
+        for part in ["| 1%\n", "| 2%\n"] {
+            tool.until_printed(part);
+            go.write_all(b"go\n").unwrap();
+        }
+        let printed = tool.until_printed("=");
+        let lines: Vec<_> = printed.lines().filter_map(|it| it.split_once(" | ")).collect();
+        let lines: Vec<_> = lines.into_iter().map(|(_, text)| text).collect();
+        assert_eq!(lines, ["a", "", "b", "c", "", "d", "e"], "{printed}");
+        tool.ended_within(Duration::from_secs(6));
+    });
+}
+
+#[test]
+fn a_command_or_a_file_that_begins_with_a_dash_is_none_of_our_options() {
+    support::run_in(|| {
+        let said = |output: &std::process::Output| text(&output.stdout);
+        let ran = output(&mut command("merge", ["--", "-x; echo dash"]));
+        assert!(said(&ran).contains("| dash"), "{ran:?}");
+        let (directory, file) = procfile(b"a: -echo a || echo dash\n");
+        fs::rename(&file, directory.path().join("-p")).unwrap();
+        let ran = output(command("procfile", ["--", "-p"]).current_dir(&directory));
+        assert!(said(&ran).contains("| dash"), "{ran:?}");
+        let help = output(&mut command("procfile", ["-h", "x"]));
+        assert!(help.status.success() && said(&help).contains("usage:"), "{help:?}");
+        let (_directory, file) = procfile(b"a b: true\n");
+        let refused = output(&mut command("procfile", [&file]));
+        let told = text(&refused.stderr);
+        assert!(told.contains("line 1: the name `a b` may have letters, digits"), "{told}");
+    });
+}
+
 /// What a tool prints on a terminal of this size, with these variables.
 fn on_terminal(line: &str, variables: &[(&str, &str)]) -> String {
     let mut printed = Vec::new();
@@ -251,6 +344,10 @@ fn columns_are_counted_as_they_are_shown_and_cuts_fall_between_characters() {
         let word = "日".repeat(20);
         let printed = text(&output(&mut command("merge", [format!("{word}; true")])).stdout);
         assert!(printed.contains("…"), "{printed}");
+        // Of two columns only together with what follows it.
+        let word = "☺\u{fe0f}".repeat(7);
+        let printed = text(&output(&mut command("merge", [format!("{word}; true")])).stdout);
+        assert!(printed.contains(&format!("1:{}… = ", "☺\u{fe0f}".repeat(5))), "{printed}");
         // A line of 1 MiB and more, of characters of three bytes.
         let line = "head -c 3000000 /dev/zero | sed 's/\\x00\\x00\\x00/日/g'";
         let printed = output(&mut command("merge", [line])).stdout;

@@ -119,6 +119,7 @@ fn take(
             policy.addr().do_send(Shutdown { grace: Duration::ZERO });
         } else {
             family.end(policy);
+            // What has come meanwhile came at the same time.
             since = Some(Instant::now());
         }
     }
