@@ -3,6 +3,7 @@
 use std::{
     ffi::OsStr,
     io::Read,
+    os::fd::AsFd,
     os::unix::process::{CommandExt, ExitStatusExt},
     path::PathBuf,
     process::{Child, Command, ExitStatus, Output, Stdio},
@@ -11,6 +12,7 @@ use std::{
 };
 
 use nix::{
+    poll::{PollFd, PollFlags, poll},
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
@@ -68,7 +70,12 @@ impl Running {
         let out = self.0.stdout.as_mut().unwrap();
         let mut seen = Vec::new();
         let mut byte = [0];
+        let deadline = Instant::now() + super::DEADLINE;
         while !String::from_utf8_lossy(&seen).contains(text) {
+            let left = deadline.saturating_duration_since(Instant::now()).as_millis() as u16;
+            let poll_out = &mut [PollFd::new(out.as_fd(), PollFlags::POLLIN)];
+            let ready = poll(poll_out, left).unwrap();
+            assert!(ready > 0, "no `{text}` in time in {}", String::from_utf8_lossy(&seen));
             let len = out.read(&mut byte).unwrap();
             assert!(len > 0, "no `{text}` in {}", String::from_utf8_lossy(&seen));
             seen.extend_from_slice(&byte);
