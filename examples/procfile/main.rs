@@ -20,7 +20,7 @@ use tool::{End, Session, visible};
 
 const TOOL: &str = "procfile";
 
-const USAGE: &str = "usage: procfile [FILE]   (./Procfile by default)";
+const USAGE: &str = "usage: procfile [--help] [--] [FILE]   (./Procfile by default)";
 
 const HELP: &str = "\
 usage: procfile [--help] [--] [FILE]
@@ -30,10 +30,11 @@ log: `|` is standard output, `!` standard error, `=` a start, an exit or what th
 FILE, ./Procfile.
 
 While it runs, type `restart NAME` or `stop NAME`: TERM to the whole group and what has left it, KILL
-after 5 s; the new one starts when nothing of the old one runs any more. On a terminal this is read in the foreground.
+after 5 s; the new one starts when nothing of the old one runs any more. On a terminal this is read
+in the foreground.
 
-It ends when all processes have ended, with the first non-zero status (126 for one that cannot be
-started); 1 if the output cannot be written, 2 for a bad command line or Procfile, 141 if
+It ends when all processes have ended, and ends what they have started and still runs, with the first
+non-zero status (126 for one that cannot be started); 1 if the output cannot be written, 2 for a bad command line or Procfile, 141 if
 the reader of the output has gone. Ctrl-C, SIGTERM or another signal that ends programs ends them
 all, and what they have started in whatever group or session (KILL after 5 s or at a second signal),
 and then procfile itself by the same signal (130, 143 in a shell). What cannot be ended is named on

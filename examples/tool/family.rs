@@ -44,7 +44,7 @@ pub(crate) struct Relative {
 #[derive(Default)]
 struct Seen {
     /// The children of the library, which lead their groups, and their names' numbers.
-    children: Vec<(Id, usize)>,
+    children: HashMap<i32, (Id, usize)>,
     /// Who was there at the last look, and whose it was.
     relatives: HashMap<Id, Option<usize>>,
     /// Who was asked to end.
@@ -54,6 +54,7 @@ struct Seen {
 }
 
 pub(crate) struct Family {
+    session: i32,
     seen: Mutex<Seen>,
     /// The end was begun.
     pub(crate) ending: AtomicBool,
@@ -63,13 +64,14 @@ impl Family {
     pub(crate) fn new() -> Self {
         // Without it, an orphan is found if it was seen before.
         let _ = set_child_subreaper(true);
-        Family { seen: Mutex::default(), ending: AtomicBool::new(false) }
+        let session = getsid(None).map_or(0, Pid::as_raw);
+        Family { session, seen: Mutex::default(), ending: AtomicBool::new(false) }
     }
 
     pub(crate) fn add(&self, name: usize, pid: i32) {
         // One that was reaped already counts for its group.
         let id = Process::read(pid).map_or_else(|| Process::hidden(pid).id, |it| it.id);
-        self.lock().children.push((id, name));
+        self.lock().children.insert(pid, (id, name));
     }
 
     /// Begins the end of everyone.
@@ -125,21 +127,24 @@ impl Family {
     /// Everyone, by a look at the system.
     pub(crate) fn living(&self) -> Vec<Relative> {
         let processes = all();
+        let groups: HashSet<_> = processes.values().map(|it| it.group).collect();
         let mut seen = self.lock();
-        seen.forget(&processes);
+        // Those of which nothing is left are forgotten. `/proc` can hide the processes of others.
+        let is_it = |pid: &i32, id| processes.get(pid).is_some_and(|it| it.id == id);
+        seen.children
+            .retain(|pid, (id, _)| groups.contains(pid) || is_it(pid, *id) || has_members(*pid));
         let mut living = Vec::new();
         for process in processes.values().filter(|it| !it.has_ended()) {
-            if let Some(name) = seen.whose(process, &processes) {
-                let is_stray = seen.by_group(process).is_none();
+            if let Some(name) = self.whose(&seen, process, &processes) {
+                let is_stray = self.by_group(&seen, process).is_none();
                 living.push(Relative { process: process.clone(), name, is_stray });
             }
         }
         seen.relatives = living.iter().map(|it| (it.process.id, it.name)).collect();
-        // `/proc` can hide the processes of other users.
-        let groups: HashSet<_> = processes.values().map(|it| it.group).collect();
-        let unseen = seen.children.iter().filter(|(id, _)| !groups.contains(&id.pid));
-        living.extend(unseen.filter(|(id, _)| has_members(id.pid)).map(|(id, name)| Relative {
-            process: Process::hidden(id.pid),
+        let hidden = seen.children.iter().filter(|(pid, _)| !groups.contains(pid));
+        let hidden = hidden.filter(|(pid, _)| has_members(**pid));
+        living.extend(hidden.map(|(pid, (_, name))| Relative {
+            process: Process::hidden(*pid),
             name: Some(*name),
             is_stray: false,
         }));
@@ -147,29 +152,20 @@ impl Family {
         living
     }
 
-    fn lock(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Seen {
-    /// Forgets the children of which nothing is left.
-    fn forget(&mut self, processes: &HashMap<i32, Process>) {
-        self.children.retain(|(id, _)| {
-            processes.values().any(|it| it.id == *id || it.group == id.pid) || has_members(id.pid)
-        });
-    }
-
     /// The child's name, if the process is in its group. A group of another session has only come by
     /// the same number.
-    fn by_group(&self, process: &Process) -> Option<usize> {
-        let session = getsid(None).map_or(0, Pid::as_raw);
-        let leads = |(id, _): &&(Id, usize)| id.pid == process.group && session == process.session;
-        self.children.iter().find(leads).map(|(_, name)| *name)
+    fn by_group(&self, seen: &Seen, process: &Process) -> Option<usize> {
+        let child = seen.children.get(&process.group).filter(|_| process.session == self.session);
+        child.map(|(_, name)| *name)
     }
 
     /// The name's number, if that is known. `None` for a process that is none of the tool's.
-    fn whose(&self, process: &Process, processes: &HashMap<i32, Process>) -> Option<Option<usize>> {
+    fn whose(
+        &self,
+        seen: &Seen,
+        process: &Process,
+        processes: &HashMap<i32, Process>,
+    ) -> Option<Option<usize>> {
         let own = process::id() as i32;
         if process.id.pid == own {
             return None;
@@ -179,12 +175,11 @@ impl Seen {
         // A look is not of one moment: parents could stand in a ring.
         for _ in 0..processes.len() {
             let Some(it) = at else { break };
-            let is_it = |(id, _): &&(Id, usize)| *id == it.id;
-            let child = self.children.iter().find(is_it).map(|(_, name)| *name);
-            if let Some(name) = child.or_else(|| self.by_group(it)) {
+            let child = seen.children.get(&it.id.pid).filter(|(id, _)| *id == it.id);
+            if let Some(name) = child.map(|(_, name)| *name).or_else(|| self.by_group(seen, it)) {
                 return Some(Some(name));
             }
-            match self.relatives.get(&it.id) {
+            match seen.relatives.get(&it.id) {
                 Some(Some(name)) => return Some(Some(*name)),
                 Some(None) => remembered = Some(None),
                 None => {}
@@ -197,10 +192,16 @@ impl Seen {
         remembered
     }
 
+    fn lock(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seen {
     /// Reaps the orphans that have ended.
     fn reap(&mut self, processes: &HashMap<i32, Process>) {
         let own = process::id() as i32;
-        let is_child = |id: &Id| self.children.iter().any(|(child, _)| child == id);
+        let is_child = |id: &Id| self.children.get(&id.pid).is_some_and(|(child, _)| child == id);
         let zombies = processes.values().filter(|it| it.has_ended() && it.parent == own);
         let now = Instant::now();
         let mut since = HashMap::new();
