@@ -100,6 +100,21 @@ fn what_is_out_of_reach_of_the_childs_group_is_ended_too() {
     });
 }
 
+/// The tool is the parent of its orphans.
+#[test]
+fn orphans_that_end_are_no_zombies_for_ever() {
+    support::run_in(|| {
+        let line = "(setsid sh -c 'echo orphan $$.' &); exec sleep 1000";
+        let mut tool = command("merge", [line]);
+        let mut tool = Running::start(tool.stdout(Stdio::piped()).stderr(Stdio::null()));
+        let said = tool.until_printed(".");
+        let orphan = said.rsplit(' ').next().unwrap().trim_end_matches('.').parse().unwrap();
+        until("the orphan is reaped", || !support::exists(orphan));
+        tool.signal(Signal::SIGTERM);
+        tool.ended_within(SOON);
+    });
+}
+
 #[test]
 fn one_whose_output_is_not_read_ends_too() {
     support::run_in(|| {

@@ -187,6 +187,29 @@ fn restart_and_stop(server: &str) {
     tool.ended_within(Duration::from_secs(10));
 }
 
+/// Its parent has ended before anyone could see whose it is.
+#[test]
+fn a_restart_waits_for_an_orphan_with_a_session_of_its_own() {
+    support::run_in(|| {
+        let orphan =
+            "trap 'sleep 0.5; echo gone; exit' TERM; echo serving; while :; do sleep 0.1; done";
+        let line = format!("web: setsid -f sh -c \"{orphan}\"\nother: exec sleep 1000\n");
+        let (_directory, mut tool) = procfile(&line);
+        let said = tool.until_printed("| serving");
+        if !said.contains("= exit code 0") {
+            tool.until_printed("= exit code 0");
+        }
+        ask(&mut tool, "restart web");
+        let said = tool.until_printed("| serving");
+        assert!(
+            said.contains("ending what is left of it first") && said.contains("| gone"),
+            "{said}"
+        );
+        tool.signal(Signal::SIGINT);
+        tool.ended_within(Duration::from_secs(4));
+    });
+}
+
 #[test]
 fn one_that_ignores_term_is_killed_after_five_seconds() {
     support::run_in(|| {

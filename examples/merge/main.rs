@@ -11,7 +11,7 @@ mod tool;
 use std::{error::Error, ffi::OsString, process::ExitCode, time::Instant};
 
 use actix::prelude::*;
-use actix_process::{Command, ProcessGroup, Subscribe};
+use actix_process::Subscribe;
 use tokio::sync::oneshot;
 
 use options::Options;
@@ -58,9 +58,7 @@ fn start(
     let (policy, printer) = (session.policy.clone(), session.printer.clone());
     let roster = session.roster.clone();
     async move {
-        // A group of its own: a signal reaches what the shell starts, too.
-        let command = Command::shell(line).process_group(ProcessGroup::Own);
-        match policy.spawn(command).await {
+        match policy.spawn(tool::command(name, line)).await {
             Ok(child) => {
                 printer.do_send(Known { name, child: child.id() });
                 roster.add(name, child);

@@ -16,7 +16,8 @@ and CLICOLOR_FORCE are followed. Control characters of a child are shown as `^X`
 and a carriage return begins a new line. A line over 1 MiB is cut, marked by `…`.
 
 A child's exit line comes after all of its output. When all children have ended,
-what they have started and still runs is ended, too. The exit code is the first
+what they have started and still runs is ended, too; it is known by the variable
+ACTIX_PROCESS_TOOL, which each child gets. The exit code is the first
 non-zero status (128 and the signal's number for a signal, 126 for a command that
 cannot be started), 1 if the output cannot be written, 2 for a bad command line,
 and 141 if the reader of the output has gone.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use actix::prelude::*;
-use actix_process::{Child, ChildExited, Command, PolicyHandle, ProcessGroup, SpawnError};
+use actix_process::{Child, ChildExited, PolicyHandle, SpawnError};
 use tokio::sync::oneshot;
 
 use super::{
@@ -86,9 +86,7 @@ impl Board {
     }
 
     fn spawn(&self, at: usize, context: &mut Context<Self>) {
-        // A group of its own: a signal reaches what the shell starts, too.
-        let command = Command::shell(&self.places[at].process.command);
-        let command = command.process_group(ProcessGroup::Own);
+        let command = tool::command(at, &self.places[at].process.command);
         let policy = self.policy.clone();
         let spawned = async move { policy.spawn(command).await };
         context.spawn(

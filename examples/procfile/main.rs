@@ -31,7 +31,8 @@ FILE, ./Procfile.
 
 While it runs, type `restart NAME` or `stop NAME`: TERM to the whole group and what has left it, KILL
 after 5 s; the new one starts when nothing of the old one runs any more. On a terminal this is read
-in the foreground.
+in the foreground. What a process leaves behind is known by the variable ACTIX_PROCESS_TOOL, which
+each of them gets.
 
 It ends when all processes have ended, and ends what they have started and still runs, with the first
 non-zero status (126 for one that cannot be started); 1 if the output cannot be written, 2 for a bad command line or Procfile, 141 if

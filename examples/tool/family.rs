@@ -1,11 +1,12 @@
 //! `Family`: all that the tool's children have started, in whatever group or session it is now.
 //!
 //! The tool is the reaper of its orphans: whatever loses its parent becomes the tool's own child, and
-//! stays to be found. Whose it was is remembered from the last look.
+//! stays to be found. Whose it was is remembered from the last look, or said by its environment.
 
 use std::{
     collections::{HashMap, HashSet},
-    process,
+    ffi::OsString,
+    fs, process,
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -13,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_process::{PolicyHandle, Shutdown, UnixSignal};
+use actix_process::{Command, PolicyHandle, ProcessGroup, Shutdown, UnixSignal};
 use nix::{
     errno::Errno,
     sys::{
@@ -28,6 +29,9 @@ use super::{
     processes::{Id, Process, all},
     signals::GRACE,
 };
+
+/// The variable that tells by which tool, and for which name, a process was started.
+const MARK: &str = "ACTIX_PROCESS_TOOL";
 
 /// The library reaps its own children sooner than this.
 const ZOMBIE: Duration = Duration::from_secs(1);
@@ -185,7 +189,7 @@ impl Family {
                 None => {}
             }
             if it.parent == own {
-                return Some(None);
+                return Some(marked(it.id.pid));
             }
             at = processes.get(&it.parent);
         }
@@ -215,6 +219,22 @@ impl Seen {
         }
         self.zombies = since;
     }
+}
+
+/// A child of this name that the shell runs.
+pub(crate) fn command(name: usize, line: impl Into<OsString>) -> Command {
+    // A group of its own: a signal reaches what the shell starts, too. What leaves it has the mark.
+    let command = Command::shell(line).process_group(ProcessGroup::Own);
+    command.env(MARK, format!("{}:{name}", process::id()))
+}
+
+/// The number of the name that an orphan was started for.
+fn marked(pid: i32) -> Option<usize> {
+    let mark = format!("{MARK}={}:", process::id()).into_bytes();
+    let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let mut variables = environment.split(|byte| *byte == 0);
+    let name = variables.find_map(|it| it.strip_prefix(&*mark))?;
+    std::str::from_utf8(name).ok()?.parse().ok()
 }
 
 /// Whether the group has a member, be it a zombie or another user's.

@@ -15,7 +15,7 @@ mod write;
 
 pub(crate) use end::{End, fail, print};
 #[allow(unused_imports, reason = "not every tool looks at processes itself")]
-pub(crate) use family::Family;
+pub(crate) use family::{Family, command};
 pub(crate) use notes::Notes;
 pub(crate) use printer::{Known, Printer, Say};
 #[allow(unused_imports, reason = "not every tool looks at processes itself")]
