@@ -94,7 +94,7 @@ fn what_is_out_of_reach_of_the_childs_group_is_ended_too() {
         );
         ended(&line, &mark, &[]);
         let deaf = format!(
-            "setsid sh -c 'trap \"\" TERM; echo ready; sleep 1000; sleep 1000; : {mark}' & wait"
+            "setsid sh -c 'trap \"\" TERM; echo ready; while :; do sleep 0.01; done; : {mark}' & wait"
         );
         ended(&deaf, &mark, &[Signal::SIGTERM, Signal::SIGINT]);
     });
@@ -292,8 +292,11 @@ fn what_survives_the_end_is_named() {
         fs::set_permissions(&helper, mode(0o4755)).unwrap();
         let tool = directory.path().join("merge");
         fs::copy(path("merge"), &tool).unwrap();
+        // It holds up nothing else.
+        let mark = mark("beside");
         let line = format!(
-            "echo ready; exec {} --reuid 0 --regid 0 --clear-groups sleep 1000",
+            "setsid sh -c 'trap \"\" TERM; while :; do sleep 1; done; : {mark}' & \
+             echo ready; exec {} --reuid 0 --regid 0 --clear-groups sleep 1000",
             helper.display()
         );
         let mut merge = Command::new(&tool);
@@ -334,6 +337,7 @@ fn what_survives_the_end_is_named() {
         )
         .unwrap();
         assert!(last.contains(&format!("sleep (pid {})", survivor[0])), "{said}");
+        assert!(!runs(&mark), "{said}");
         assert_eq!(signal_of(status), Some(libc::SIGTERM), "{status}");
     });
 }

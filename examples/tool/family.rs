@@ -33,6 +33,9 @@ use super::{
 /// The variable that tells by which tool, and for which name, a process was started.
 const MARK: &str = "ACTIX_PROCESS_TOOL";
 
+/// One that is signalled may have been starting another. One that does not heed it may do so for ever.
+pub(crate) const ROUNDS: usize = 5;
+
 /// The library reaps its own children sooner than this.
 const ZOMBIE: Duration = Duration::from_secs(1);
 
@@ -101,8 +104,7 @@ impl Family {
         self.signal(self.strays(name), name, &[UnixSignal::SIGKILL], &mut HashSet::new());
     }
 
-    /// Signals all that have not had it, until nobody new has come: one may have been starting
-    /// another.
+    /// Signals all that have not had it, until nobody new has come.
     fn signal(
         &self,
         mut strays: Vec<Id>,
@@ -110,7 +112,7 @@ impl Family {
         signals: &[UnixSignal],
         told: &mut HashSet<Id>,
     ) {
-        loop {
+        for _ in 0..ROUNDS {
             strays.retain(|id| told.insert(*id));
             if strays.is_empty() {
                 return;

@@ -10,7 +10,7 @@ use nix::{
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::{
-    family::{Family, has_members},
+    family::{Family, ROUNDS, has_members},
     processes::{Id, Process, named},
     signals::Event,
 };
@@ -47,9 +47,9 @@ impl Roster {
     /// Stops everyone.
     pub(crate) async fn hold(&self) {
         self.signal_groups(UnixSignal::SIGSTOP).await;
-        // Until nobody new has come: one may have been starting another, and so may the tool.
+        // Until nobody new has come, from the tool either.
         let mut stopped = HashSet::new();
-        loop {
+        for _ in 0..ROUNDS {
             let living = self.family.living().into_iter().map(|it| it.process.id);
             let new: Vec<_> = living.filter(|id| stopped.insert(*id)).collect();
             if new.is_empty() {

@@ -18,7 +18,7 @@ use tokio::{
         mpsc::{UnboundedReceiver, unbounded_channel},
         oneshot,
     },
-    time::{Instant, sleep, sleep_until},
+    time::{Instant, sleep, sleep_until, timeout},
 };
 
 use super::{
@@ -153,8 +153,8 @@ impl Session {
         (end, Ending { by: Instant::now() + GRACE })
     }
 
-    /// Waits for the policy, which ends the children, and for the strays.
-    /// Returns what still runs.
+    /// Waits for the policy, which ends the children, and for the strays. Returns what still
+    /// runs.
     async fn until_stopped(
         &mut self,
         mut end: End,
@@ -165,6 +165,8 @@ impl Session {
         let mut has_stopped = false;
         let mut left;
         loop {
+            let soon = Instant::now() + LOOK;
+            let look = if has_stopped { soon } else { soon.max(ending.by) };
             tokio::select! {
                 biased;
                 Some(event) = self.events.recv() => {
@@ -187,7 +189,7 @@ impl Session {
                     left = self.left();
                     break;
                 }
-                () = sleep(LOOK), if has_stopped || Instant::now() >= ending.by => {
+                () = sleep_until(look) => {
                     if Instant::now() >= ending.by {
                         self.family.kill_strays(None);
                     }
@@ -235,7 +237,8 @@ impl Session {
                 end = end.or(other);
             }
         }
-        self.notes.flushed().await;
+        // Standard error may have no reader.
+        let _ = timeout(LAST_OUTPUT, self.notes.flushed()).await;
         end
     }
 
