@@ -2,7 +2,7 @@
 
 use std::{
     fs, io,
-    sync::{Arc, OnceLock},
+    sync::{Arc, OnceLock, atomic::Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -113,6 +113,7 @@ fn take(
             continue;
         };
         let _ = first.set(signal);
+        family.ending.store(true, Ordering::Relaxed);
         // First, so that the children's exits come after it.
         let _ = events.send(event);
         if again {
