@@ -85,6 +85,9 @@ fn in_the_background_it_runs_on_and_reads_nothing() {
         shell.type_line("jobs; fg").await;
         shell.until("Running").await;
         shell.until("| tick").await;
+        // A terminal keeps a part of it only.
+        shell.type_line(&format!("stop web{}", " web".repeat(2000))).await;
+        shell.until("the line is too long").await;
         shell.type_line("stop web").await;
         shell.until("= SIGTERM").await;
         shell.until("ready> ").await;
