@@ -1,9 +1,9 @@
 //! The log's cursors: where each reader is, and what it is handed.
 
-use std::task::Waker;
+use std::{collections::VecDeque, task::Waker};
 
-use super::{Batch, Concerned, Entry, Gap, MergedLog, TurnEntries, pieces::Body, totals::Totals};
-use crate::{Overflow, Seq, spill::Place};
+use super::{Batch, Concerned, Gap, MergedLog, TurnEntries, pieces::Body, totals::Totals};
+use crate::{Overflow, Seq, restart::drop_contained, spill::Place};
 
 /// A batch takes whole turns until it holds this much.
 const BATCH_COST: u64 = 1024 * 1024;
@@ -33,18 +33,23 @@ pub(super) struct Cursor {
     pub(super) next: Seq,
     /// The totals of everything before `next`.
     pub(super) passed: Totals,
-    /// What is in memory from `next` on.
-    pub(super) behind: u64,
     pub(super) lossless: bool,
     /// Entries before this are not handed over: it started in the middle of a turn.
     pub(super) first: Seq,
     pub(super) waker: Option<Waker>,
-    /// Turns that came back from their file.
-    pub(super) loaded: Option<Vec<TurnEntries>>,
+    /// Turns that came back from their file, and that it has not passed.
+    pub(super) loaded: VecDeque<TurnEntries>,
     /// It waits for that.
     pub(super) loading: bool,
     /// What its reader has to load itself, outside the lock.
     pub(super) to_load: Option<(Seq, Place)>,
+}
+
+/// A waker is foreign code.
+impl Drop for Cursor {
+    fn drop(&mut self) {
+        drop_contained(self.waker.take());
+    }
 }
 
 impl Cursor {
@@ -59,29 +64,25 @@ impl Cursor {
     /// Whether what was loaded is what comes next. It can be a part of a piece: that may have been
     /// joined to another one meanwhile.
     pub(super) fn has_loaded(&self) -> bool {
-        let seq = |entry: Option<&Entry>| entry.map(|entry| entry.seq);
-        self.loaded.as_ref().is_some_and(|turns| {
-            let first = turns.first().and_then(|turn| seq(turn.first()));
-            let last = turns.last().and_then(|turn| seq(turn.last()));
-            first.is_some_and(|first| first <= self.next) && last >= Some(self.next)
-        })
+        let first = self.loaded.front().and_then(|turn| turn.first());
+        let last = self.loaded.back().and_then(|turn| turn.last());
+        first.is_some_and(|first| first.seq <= self.next)
+            && last.is_some_and(|last| last.seq >= self.next)
     }
 
-    /// Takes what was loaded, as far as it is not read and the batch has room, and moves on. `false`
-    /// when nothing of it is left.
-    fn take_loaded(&mut self, batch: &mut Batch, limit: Limit) -> bool {
-        let Some(turns) = self.loaded.take() else { return false };
-        for turn in &turns {
-            if turn.last().is_some_and(|last| last.seq >= self.next) {
-                self.take(turn, batch, limit);
-                if batch.cost >= limit.cost() {
-                    break;
-                }
-            }
+    /// Takes what is next of the first turn that was loaded, and moves on; what it has passed goes to
+    /// `spent`.
+    fn take_loaded(&mut self, batch: &mut Batch, limit: Limit, spent: &mut Vec<TurnEntries>) {
+        let Some(turn) = self.loaded.pop_front() else { return };
+        let is_passed = |next| turn.last().is_none_or(|last| last.seq < next);
+        if !is_passed(self.next) {
+            self.take(&turn, batch, limit);
         }
-        let last = turns.last().and_then(|turn| turn.last());
-        self.loaded = last.is_some_and(|last| last.seq >= self.next).then_some(turns);
-        self.loaded.is_some()
+        if is_passed(self.next) {
+            spent.push(turn);
+        } else {
+            self.loaded.push_front(turn);
+        }
     }
 
     /// Takes what is next of a turn, and moves on: all of it, or what the batch has room for.
@@ -143,21 +144,22 @@ impl MergedLog {
             Start::Now => (self.end, self.appended, self.end),
         };
         let lossless = lossless && self.overflow != Overflow::DropOldest;
-        let behind = self.pieces.cost_from(next.max(self.start()), self.appended);
         let id = CursorId(self.next_cursor);
         self.next_cursor += 1;
         let cursor = Cursor {
             next,
             passed,
-            behind,
             lossless,
             first,
             waker: None,
-            loaded: None,
+            loaded: VecDeque::new(),
             loading: false,
             to_load: None,
         };
         self.cursors.insert(id, cursor);
+        if lossless {
+            self.needs.add(next);
+        }
         self.spilling.look_from(next);
         id
     }
@@ -169,14 +171,19 @@ impl MergedLog {
 
     /// The cursor no longer holds reading back.
     pub(crate) fn make_lossy(&mut self, id: CursorId) {
-        if let Some(cursor) = self.cursors.get_mut(&id) {
-            cursor.lossless = false;
+        if let Some(cursor) = self.cursors.get_mut(&id)
+            && std::mem::take(&mut cursor.lossless)
+        {
+            self.needs.remove(cursor.next);
         }
         self.trim();
     }
 
     pub(crate) fn close(&mut self, id: CursorId) {
         if let Some(cursor) = self.cursors.remove(&id) {
+            if cursor.lossless {
+                self.needs.remove(cursor.next);
+            }
             self.after.cursors.push(cursor);
         }
         self.trim();
@@ -186,13 +193,15 @@ impl MergedLog {
     /// what follows has to come back from its file first: see [`load_for`](MergedLog::load_for).
     pub(crate) fn read(&mut self, id: CursorId, limit: Limit) -> Option<Batch> {
         let (start, dropped) = (self.start(), self.pieces.dropped());
+        let needed = self.needed();
         let cursor = self.cursors.get_mut(&id)?;
+        let (from, lossless) = (cursor.next, cursor.lossless);
         let mut batch = Batch { first: Some(cursor.first), ..Batch::default() };
         if cursor.next < start {
             batch.gap = cursor.gap(start, dropped, Concerned::Anyone);
             (cursor.next, cursor.passed) = (start, dropped);
         }
-        for (first, piece) in self.pieces.pieces_from(cursor.next).take(BATCH_PIECES) {
+        for piece in self.pieces.pieces_from(cursor.next).take(BATCH_PIECES) {
             if !batch.is_empty() && batch.cost >= limit.cost() {
                 break;
             }
@@ -206,25 +215,28 @@ impl MergedLog {
                 }
                 Body::Spilled(place) => {
                     if batch.is_empty() {
-                        self.spilling.fetch(id, cursor, first, place);
-                    }
-                    if !cursor.has_loaded() {
-                        break;
+                        self.spilling.fetch(id, cursor, piece.first, place);
                     }
                     while cursor.next < piece.after
                         && (batch.is_empty() || batch.cost < limit.cost())
                         && cursor.has_loaded()
                     {
-                        cursor.take_loaded(&mut batch, limit);
+                        cursor.take_loaded(&mut batch, limit, &mut self.after.turns);
                     }
                 }
             }
             if cursor.next < piece.after {
                 break;
             }
-            cursor.behind = cursor.behind.saturating_sub(piece.cost());
         }
-        self.trim();
+        if lossless && from < cursor.next {
+            self.needs.remove(from);
+            self.needs.add(cursor.next);
+        }
+        // Of many readers, most are not the last one.
+        if self.untrimmed || needed < self.needed() {
+            self.trim();
+        }
         (!batch.is_empty()).then_some(batch)
     }
 
@@ -237,8 +249,8 @@ impl MergedLog {
     pub(crate) fn has_more(&mut self, id: CursorId) -> bool {
         let Some(cursor) = self.cursors.get_mut(&id) else { return false };
         match self.pieces.covering(cursor.next) {
-            Some((first, piece)) => match &piece.body {
-                Body::Spilled(place) => self.spilling.fetch(id, cursor, first, place),
+            Some(piece) => match &piece.body {
+                Body::Spilled(place) => self.spilling.fetch(id, cursor, piece.first, place),
                 Body::Here(_) | Body::Gone(_) => true,
             },
             None => cursor.next < self.end,

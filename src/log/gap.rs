@@ -45,10 +45,17 @@ impl Gap {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Concerned {
     Anyone,
+    /// In order, each once.
     Only(SmallVec<[ChildId; 1]>),
 }
 
 impl Concerned {
+    pub(crate) fn of(mut children: SmallVec<[ChildId; 1]>) -> Self {
+        children.sort();
+        children.dedup();
+        Concerned::Only(children)
+    }
+
     pub(super) fn only(child: ChildId) -> Self {
         Concerned::Only(smallvec![child])
     }
@@ -56,22 +63,29 @@ impl Concerned {
     pub(super) fn includes(&self, child: ChildId) -> bool {
         match self {
             Concerned::Anyone => true,
-            Concerned::Only(children) => children.contains(&child),
+            Concerned::Only(children) => children.binary_search(&child).is_ok(),
         }
     }
 
     /// Those of both.
     pub(super) fn and(self, other: Self) -> Self {
-        match (self, other) {
-            (Concerned::Only(mut these), Concerned::Only(others)) => {
-                for child in others {
-                    if !these.contains(&child) {
-                        these.push(child);
-                    }
-                }
-                Concerned::Only(these)
-            }
-            (Concerned::Anyone, _) | (_, Concerned::Anyone) => Concerned::Anyone,
+        let (Concerned::Only(these), Concerned::Only(others)) = (self, other) else {
+            return Concerned::Anyone;
+        };
+        let (mut more, fewer) =
+            if these.len() < others.len() { (others, these) } else { (these, others) };
+        if fewer.iter().all(|child| more.binary_search(child).is_ok()) {
+            return Concerned::Only(more);
+        }
+        more.extend(fewer);
+        Concerned::of(more)
+    }
+
+    /// What a list takes in memory beside what every gap does.
+    pub(super) fn cost(&self) -> u64 {
+        match self {
+            Concerned::Only(children) if children.spilled() => size_of_val(&children[..]) as u64,
+            Concerned::Anyone | Concerned::Only(_) => 0,
         }
     }
 }

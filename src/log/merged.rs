@@ -1,12 +1,13 @@
 //! `MergedLog`: the bounded log itself. Pure: no thread, no clock, and what went to files it only
 //! names. Its cursors are in `cursors`, and what it tells the spill thread in `spilling`.
 
-use std::{collections::BTreeMap, fmt, ops::Range};
+use std::{collections::BTreeMap, fmt};
 
 use super::{
     CollectorId, Concerned, Entry,
     collecting::Collectors,
     cursors::{Cursor, CursorId},
+    needs::Needs,
     pieces::{Body, Piece, Pieces},
     shared::Afterwards,
     shares::Shares,
@@ -29,6 +30,7 @@ pub(crate) struct MergedLog {
     pub(super) milestones: Milestones,
     pub(super) cursors: BTreeMap<CursorId, Cursor>,
     pub(super) next_cursor: u64,
+    pub(super) needs: Needs,
     pub(super) shares: Shares,
     pub(super) spilling: Spilling,
     pub(super) collectors: Collectors,
@@ -53,6 +55,7 @@ impl MergedLog {
             milestones: Milestones::default(),
             cursors: BTreeMap::new(),
             next_cursor: 0,
+            needs: Needs::default(),
             shares: Shares::default(),
             spilling: Spilling::default(),
             collectors: Collectors::default(),
@@ -70,7 +73,7 @@ impl MergedLog {
 
     /// Where what is still there begins.
     pub(super) fn start(&self) -> Seq {
-        self.pieces.front().map_or(self.end, |(first, _)| first)
+        self.pieces.front().map_or(self.end, |piece| piece.first)
     }
 
     /// Appends the entries of one turn, which must continue the sequence, and wakes the readers.
@@ -78,14 +81,10 @@ impl MergedLog {
         let Some(first) = entries.first() else { return };
         debug_assert_eq!(first.seq, self.end, "the sequence must have no hole");
         self.end = Seq(self.end.0 + entries.len() as u64);
-        let holds = Totals::of(&entries);
-        self.appended = self.appended + holds;
+        self.appended = self.appended + Totals::of(&entries);
         let counted = self.shares.count(&entries);
         self.collectors.feed(&entries);
         self.pieces.push(entries.into(), self.appended);
-        for cursor in self.cursors.values_mut() {
-            cursor.behind += holds.cost();
-        }
         if !counted.is_empty() {
             let (start, needed) = (self.start(), self.needed());
             counted.into_iter().for_each(|child| self.enforce_share(child, start, needed));
@@ -109,8 +108,7 @@ impl MergedLog {
 
     /// How far the slowest lossless cursor is behind, in bytes of memory.
     pub(super) fn behind(&self) -> u64 {
-        let lossless = self.cursors.values().filter(|cursor| cursor.lossless);
-        lossless.map(|cursor| cursor.behind).max().unwrap_or(0)
+        self.needs.first().map_or(0, |needed| self.pieces.cost_from(needed))
     }
 
     /// How many bytes may be read before the slowest lossless cursor is a whole log behind.
@@ -125,8 +123,7 @@ impl MergedLog {
 
     /// The first entry that a lossless cursor still needs.
     pub(super) fn needed(&self) -> Seq {
-        let lossless = self.cursors.values().filter(|cursor| cursor.lossless);
-        lossless.map(|cursor| cursor.next).min().unwrap_or(self.end)
+        self.needs.first().unwrap_or(self.end)
     }
 
     /// Drops the oldest turns over the bound, as far as no lossless cursor still needs them. A file
@@ -136,16 +133,12 @@ impl MergedLog {
         let pinned = self.pins.iter().map(|(_, from)| *from).min();
         let kept = pinned.filter(|_| self.overflow != Overflow::DropOldest).unwrap_or(needed);
         let mut drops = 0;
-        while let Some((first, piece)) = self.pieces.front()
+        while let Some(piece) = self.pieces.front()
             && piece.after <= needed.min(kept)
             && (self.pieces.cost() > self.bound || !matches!(piece.body, Body::Here(_)))
             && drops < DROPS
         {
-            let (after, cost) = (piece.after, piece.cost());
-            self.milestones.pass(first, self.pieces.dropped());
-            for cursor in self.cursors.values_mut().filter(|cursor| cursor.next < after) {
-                cursor.behind = cursor.behind.saturating_sub(cost);
-            }
+            self.milestones.pass(piece.first, self.pieces.dropped());
             if let Some(piece) = self.pieces.pop_front() {
                 self.discard(piece);
             }
@@ -224,11 +217,9 @@ impl MergedLog {
             if done.is_some_and(|done| seq < done) {
                 continue;
             }
-            let Some((first, piece)) = self.pieces.covering(seq) else { continue };
-            let piece = first..piece.after;
-            done = Some(piece.end);
-            // A cursor in the middle of it has passed what now are pieces of their own.
-            for first in self.change(piece, |pieces| pieces.isolate(seq, last, child)) {
+            let Some(piece) = self.pieces.covering(seq) else { continue };
+            done = Some(piece.after);
+            for first in self.pieces.isolate(seq, last, child) {
                 each(self, first);
             }
         }
@@ -236,26 +227,9 @@ impl MergedLog {
 
     /// A piece is gone: a gap stands in its place.
     pub(super) fn lose(&mut self, first: Seq, concerned: Concerned) {
-        let around = self.pieces.around(first);
-        if let Some(piece) = self.change(around, |pieces| pieces.lose(first, concerned)) {
+        if let Some(piece) = self.pieces.lose(first, concerned) {
             self.discard(piece);
         }
-    }
-
-    /// Changes pieces in this range, and what the cursors are behind with it.
-    pub(super) fn change<R>(
-        &mut self,
-        range: Range<Seq>,
-        change: impl FnOnce(&mut Pieces) -> R,
-    ) -> R {
-        for cursor in self.cursors.values_mut() {
-            cursor.behind -= self.pieces.cost_of(cursor.next, &range).min(cursor.behind);
-        }
-        let changed = change(&mut self.pieces);
-        for cursor in self.cursors.values_mut() {
-            cursor.behind += self.pieces.cost_of(cursor.next, &range);
-        }
-        changed
     }
 
     /// The children whose shares say that they are to be read no more (`true`) or again, since the

@@ -127,14 +127,25 @@ impl Model {
         true
     }
 
-    /// What the counters say is what the pieces cost.
+    /// What the sums say is what the pieces cost.
     fn check_costs(&self) -> Result<(), TestCaseError> {
-        for cursor in self.log.cursors.values().filter(|cursor| cursor.lossless) {
-            let pieces = self.log.pieces.from(cursor.next).map(|(_, piece)| piece.cost());
-            let covering = self.log.pieces.covering(cursor.next);
-            let inside = covering.filter(|(first, _)| *first < cursor.next);
-            let cost = pieces.sum::<u64>() + inside.map_or(0, |(_, piece)| piece.cost());
-            prop_assert_eq!(cursor.behind, cost, "what a cursor is behind");
+        let pieces: Vec<_> = self.log.pieces.from(Seq(0)).collect();
+        let whole = pieces.windows(2).all(|two| two[0].after == two[1].first);
+        prop_assert!(whole, "the pieces have a hole, or are not in order");
+        prop_assert_eq!(
+            self.log.pieces.cost(),
+            pieces.iter().map(|piece| piece.cost()).sum::<u64>()
+        );
+        let lossless = || self.log.cursors.values().filter(|cursor| cursor.lossless);
+        prop_assert_eq!(self.log.needs.first(), lossless().map(|cursor| cursor.next).min());
+        for cursor in lossless() {
+            let needed = pieces.iter().filter(|piece| piece.after > cursor.next);
+            let cost = needed.map(|piece| piece.cost()).sum::<u64>();
+            prop_assert_eq!(
+                self.log.pieces.cost_from(cursor.next),
+                cost,
+                "what a cursor is behind"
+            );
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! The merged log: every chunk and every lifecycle fact of every child, in one order.
 
 mod batch;
+mod blocks;
 mod child_lines;
 mod collecting;
 mod cursors;
@@ -9,6 +10,7 @@ mod gap;
 mod last_lines;
 mod lines;
 mod merged;
+mod needs;
 mod newlines;
 mod pieces;
 mod reader;

@@ -1,16 +1,13 @@
 //! `Pieces`: what the log holds, in order and without a hole: turns, what a child's share has
 //! dropped of them, and what went to files.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
-    mem::discriminant,
-    ops::Range,
-};
+use std::{collections::BTreeSet, mem::discriminant, ops::Range};
 
 use smallvec::SmallVec;
 
 use super::{
     Concerned, Entry, Fact, TurnEntries,
+    blocks::Blocks,
     totals::{ENTRY_COST, Totals},
 };
 use crate::{ChildId, Seq, spill::Place};
@@ -30,7 +27,7 @@ pub(super) enum Body {
 /// Some entries that follow each other.
 #[derive(Debug)]
 pub(super) struct Piece {
-    first: Seq,
+    pub(super) first: Seq,
     pub(super) after: Seq,
     /// The totals of everything up to its end.
     pub(super) until: Totals,
@@ -39,8 +36,9 @@ pub(super) struct Piece {
 }
 
 impl Piece {
-    fn gone(first: Seq, after: Seq, until: Totals, concerned: Concerned) -> Self {
-        Piece { first, after, until, cost: ENTRY_COST, body: Body::Gone(Box::new(concerned)) }
+    pub(super) fn gone(first: Seq, after: Seq, until: Totals, concerned: Concerned) -> Self {
+        let cost = ENTRY_COST + concerned.cost();
+        Piece { first, after, until, cost, body: Body::Gone(Box::new(concerned)) }
     }
 
     /// What it costs in memory.
@@ -49,133 +47,94 @@ impl Piece {
     }
 }
 
-/// The pieces, oldest first. In a deque, which is small and quick at its ends: what is split is
-/// mostly near one of them.
+/// The pieces, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Pieces {
-    pieces: VecDeque<Piece>,
+    blocks: Blocks,
     /// The totals of everything before the first of them.
     dropped: Totals,
     /// Those that are in files, by their first entries.
     spilled: BTreeSet<Seq>,
-    /// Those that are not in memory, and how much less they cost than their entries would there.
-    away: BTreeMap<Seq, u64>,
-    cost: u64,
 }
 
 impl Pieces {
     pub(super) fn cost(&self) -> u64 {
-        self.cost
+        self.blocks.cost()
     }
 
     pub(super) fn dropped(&self) -> Totals {
         self.dropped
     }
 
-    /// Where the first piece is that begins here or later.
-    fn place(&self, seq: Seq) -> usize {
-        self.pieces.partition_point(|piece| piece.first < seq)
-    }
-
-    /// Where the piece is that begins exactly here.
-    fn exactly(&self, first: Seq) -> Option<usize> {
-        let place = self.place(first);
-        (self.pieces.get(place)?.first == first).then_some(place)
-    }
-
     /// A turn at the end.
     pub(super) fn push(&mut self, entries: TurnEntries, until: Totals) {
-        let place = self.pieces.len();
-        self.insert(place, here(entries, self.before(place), until));
-    }
-
-    fn insert(&mut self, place: usize, piece: Option<Piece>) {
-        let Some(piece) = piece else { return };
-        self.cost += piece.cost;
-        if matches!(piece.body, Body::Spilled(_)) {
-            self.spilled.insert(piece.first);
-        }
-        if !matches!(piece.body, Body::Here(_)) {
-            let saved = (piece.until - self.before(place)).cost() - piece.cost;
-            self.away.insert(piece.first, saved);
-        }
-        self.pieces.insert(place, piece);
-    }
-
-    fn remove(&mut self, place: usize) -> Option<Piece> {
-        let piece = self.pieces.remove(place)?;
-        self.cost -= piece.cost;
-        if !matches!(piece.body, Body::Here(_)) {
-            self.spilled.remove(&piece.first);
-            self.away.remove(&piece.first);
-        }
-        Some(piece)
+        let before = self.blocks.back().map_or(self.dropped, |last| last.until);
+        here(entries, before, until).into_iter().for_each(|piece| self.blocks.push(piece));
     }
 
     pub(super) fn pop_front(&mut self) -> Option<Piece> {
-        let piece = self.remove(0)?;
+        let piece = self.blocks.pop_front()?;
         self.dropped = piece.until;
+        self.forget(&piece);
         Some(piece)
     }
 
-    pub(super) fn front(&self) -> Option<(Seq, &Piece)> {
-        self.pieces.front().map(|piece| (piece.first, piece))
+    pub(super) fn front(&self) -> Option<&Piece> {
+        self.blocks.front()
     }
 
-    /// The totals of everything before this piece.
-    fn before(&self, place: usize) -> Totals {
-        place.checked_sub(1).map_or(self.dropped, |earlier| self.pieces[earlier].until)
+    fn forget(&mut self, piece: &Piece) {
+        if matches!(piece.body, Body::Spilled(_)) {
+            self.spilled.remove(&piece.first);
+        }
+    }
+
+    /// Puts these in the place of the pieces that begin in `range`. Gives those.
+    fn replace(&mut self, range: Range<Seq>, with: impl IntoIterator<Item = Piece>) -> Vec<Piece> {
+        let replaced = self.blocks.replace(range, with);
+        replaced.iter().for_each(|piece| self.forget(piece));
+        replaced
+    }
+
+    /// The totals of everything before the piece that begins here.
+    fn before(&self, first: Seq) -> Totals {
+        self.until(first).next().map_or(self.dropped, |earlier| earlier.until)
     }
 
     /// The start of the piece that holds this entry, and the totals of everything before that.
     pub(super) fn start_of(&self, seq: Seq) -> Option<(Seq, Totals)> {
-        let (first, _) = self.covering(seq)?;
-        Some((first, self.before(self.place(first))))
+        let first = self.covering(seq)?.first;
+        Some((first, self.before(first)))
     }
 
     /// The piece that holds this entry.
-    pub(super) fn covering(&self, seq: Seq) -> Option<(Seq, &Piece)> {
-        let piece = self.pieces.get(self.place(seq.next()).checked_sub(1)?)?;
-        (seq < piece.after).then_some((piece.first, piece))
+    pub(super) fn covering(&self, seq: Seq) -> Option<&Piece> {
+        self.until(seq.next()).next().filter(|piece| seq < piece.after)
+    }
+
+    /// The piece that begins exactly here.
+    fn exactly(&self, first: Seq) -> Option<&Piece> {
+        self.from(first).next().filter(|piece| piece.first == first)
     }
 
     /// From the piece that holds this entry on.
-    pub(super) fn pieces_from(&self, seq: Seq) -> impl Iterator<Item = (Seq, &Piece)> {
-        let place = self.place(seq.next()).saturating_sub(1);
-        let pieces = self.pieces.range(place.min(self.pieces.len())..);
-        pieces.skip_while(move |piece| piece.after <= seq).map(|piece| (piece.first, piece))
+    pub(super) fn pieces_from(&self, seq: Seq) -> impl Iterator<Item = &Piece> {
+        self.from(self.covering(seq).map_or(seq, |piece| piece.first))
     }
 
     /// The pieces that begin here or later.
-    pub(super) fn from(&self, seq: Seq) -> impl Iterator<Item = (Seq, &Piece)> {
-        self.pieces.range(self.place(seq)..).map(|piece| (piece.first, piece))
+    pub(super) fn from(&self, seq: Seq) -> impl Iterator<Item = &Piece> {
+        self.blocks.from(seq)
     }
 
     /// The pieces that begin before this place, the newest first.
-    pub(super) fn until(&self, seq: Seq) -> impl Iterator<Item = (Seq, &Piece)> {
-        self.pieces.range(..self.place(seq)).rev().map(|piece| (piece.first, piece))
+    pub(super) fn until(&self, seq: Seq) -> impl Iterator<Item = &Piece> {
+        self.blocks.before(seq)
     }
 
-    /// What the pieces from the one that begins at `next` on cost, without a look at each of those
-    /// that are in memory.
-    pub(super) fn cost_from(&self, next: Seq, all: Totals) -> u64 {
-        let place = self.place(next);
-        let away = self.away.range(next..).map(|(_, saved)| saved);
-        (all - self.before(place)).cost() - away.sum::<u64>()
-    }
-
-    /// From the piece before the one that begins at `first` to the one after it.
-    pub(super) fn around(&self, first: Seq) -> Range<Seq> {
-        let place = self.place(first);
-        let before = place.checked_sub(1).map_or(first, |before| self.pieces[before].first);
-        let last = self.pieces.get(place + 1).or(self.pieces.get(place));
-        before..last.map_or(first, |piece| piece.after)
-    }
-
-    /// What the pieces in `range` cost that hold entries from `next` on.
-    pub(super) fn cost_of(&self, next: Seq, range: &Range<Seq>) -> u64 {
-        let pieces = self.pieces.range(self.place(range.start)..self.place(range.end));
-        pieces.filter(|piece| piece.after > next).map(Piece::cost).sum()
+    /// What the pieces that hold entries from here on cost.
+    pub(super) fn cost_from(&self, seq: Seq) -> u64 {
+        self.blocks.cost_from(self.covering(seq).map_or(seq, |piece| piece.first))
     }
 
     /// How many pieces are in files.
@@ -186,92 +145,82 @@ impl Pieces {
     /// The first piece in a file, where it ends before this place.
     pub(super) fn spilled_before(&self, place: Seq) -> Option<Seq> {
         let first = *self.spilled.first()?;
-        self.covering(first).is_some_and(|(_, piece)| piece.after <= place).then_some(first)
+        self.covering(first).is_some_and(|piece| piece.after <= place).then_some(first)
     }
 
     /// Makes pieces of their own of the child's chunks, up to the one with the number `last`, in the
     /// piece that holds `seq`, where that is in memory, and gives their first entries.
     pub(super) fn isolate(&mut self, seq: Seq, last: Seq, child: ChildId) -> SmallVec<[Seq; 4]> {
         let mut its = SmallVec::new();
-        let Some((first, Piece { body: Body::Here(entries), .. })) = self.covering(seq) else {
+        let Some(Piece { first, after, body: Body::Here(entries), .. }) = self.covering(seq) else {
             return its;
         };
-        let entries = TurnEntries::clone(entries);
         let is_its = |entry: &Entry| {
             entry.child == child && entry.seq <= last && matches!(entry.fact, Fact::Chunk(_))
         };
-        let place = self.place(first);
-        let mut until = self.before(place);
-        self.remove(place);
-        let runs = entries.chunk_by(|one, next| is_its(one) == is_its(next));
-        for (place, run) in (place..).zip(runs) {
+        let range = *first..*after;
+        if entries.iter().all(is_its) {
+            its.push(range.start);
+            return its;
+        }
+        let entries = TurnEntries::clone(entries);
+        let mut until = self.before(range.start);
+        let runs = entries.chunk_by(|one, next| is_its(one) == is_its(next)).filter_map(|run| {
             let before = until;
             until = until + Totals::of(run);
             its.extend(run.first().filter(|entry| is_its(entry)).map(|entry| entry.seq));
-            let whole = run.len() == entries.len();
-            let run = if whole { entries.clone() } else { run.into() };
-            self.insert(place, here(run, before, until));
-        }
+            here(run.into(), before, until)
+        });
+        self.replace(range, runs);
         its
     }
 
     /// Makes one gap of a piece and its neighbours. Gives the piece.
-    pub(super) fn lose(&mut self, first: Seq, mut concerned: Concerned) -> Option<Piece> {
-        let mut place = self.exactly(first)?;
-        let lost = self.remove(place)?;
-        let (mut start, mut after, mut until) = (first, lost.after, lost.until);
-        if let Some(before) = place.checked_sub(1)
-            && let Some((earlier, of)) = self.take_gap(before, &concerned)
-        {
-            (place, start, concerned) = (before, earlier.first, of.and(concerned));
+    pub(super) fn lose(&mut self, first: Seq, concerned: Concerned) -> Option<Piece> {
+        // What is some children's stays theirs.
+        let joins = |piece: &&Piece| matches!(&piece.body, Body::Gone(of) if discriminant(&**of) == discriminant(&concerned));
+        let piece = self.exactly(first)?;
+        let start = self.until(first).next().filter(joins).map_or(first, |piece| piece.first);
+        let later = self.from(piece.after).next().filter(joins);
+        let (after, until) = later.map_or((piece.after, piece.until), |it| (it.after, it.until));
+        let (mut concerned, mut lost) = (concerned, None);
+        for piece in self.replace(start..after, None) {
+            match piece.body {
+                Body::Gone(of) if piece.first != first => concerned = concerned.and(*of),
+                Body::Gone(_) | Body::Here(_) | Body::Spilled(_) => lost = Some(piece),
+            }
         }
-        if let Some((later, of)) = self.take_gap(place, &concerned) {
-            (after, until, concerned) = (later.after, later.until, concerned.and(of));
-        }
-        self.insert(place, Some(Piece::gone(start, after, until, concerned)));
-        Some(lost)
-    }
-
-    /// Takes a gap that can be joined with one of these: what is some children's stays theirs.
-    fn take_gap(&mut self, place: usize, with: &Concerned) -> Option<(Piece, Concerned)> {
-        let Body::Gone(of) = &self.pieces.get(place)?.body else { return None };
-        if discriminant(&**of) != discriminant(with) {
-            return None;
-        }
-        let of = Concerned::clone(of);
-        Some((self.remove(place)?, of))
+        self.replace(start..after, Some(Piece::gone(start, after, until, concerned)));
+        lost
     }
 
     /// Makes one piece of those from `first` to `after`, whose entries are now in this place. Not
     /// where some of them have changed meanwhile.
-    pub(super) fn spilled(&mut self, first: Seq, after: Seq, mut at: Place) -> bool {
-        let Some(place) = self.exactly(first) else { return false };
-        let end = self.place(after);
-        let is_here = |piece: &Piece| matches!(piece.body, Body::Here(_));
-        let same = self.pieces.range(place..end).all(is_here);
-        let Some(until) = self.pieces.get(end.wrapping_sub(1)).filter(|it| it.after == after)
-        else {
-            return false;
-        };
-        if !same {
+    pub(super) fn spilled(&mut self, first: Seq, after: Seq, mut at: Place, most: u64) -> bool {
+        let (mut end, mut until) = (first, self.before(first));
+        for piece in self.from(first).take_while(|piece| piece.first < after) {
+            if piece.first != end || !matches!(piece.body, Body::Here(_)) {
+                return false;
+            }
+            (end, until) = (piece.after, piece.until);
+        }
+        if end != after {
             return false;
         }
-        let until = until.until;
-        for _ in place..end {
-            self.remove(place);
-        }
-        let (mut first, mut place) = (first, place);
         // One that goes on where the piece before it ends, in the log and in the file, joins it.
-        if let Some(before) = place.checked_sub(1)
-            && let Body::Spilled(earlier) = &self.pieces[before].body
+        let mut start = first;
+        if let Some(Piece { first: before, body: Body::Spilled(earlier), .. }) =
+            self.until(first).next()
+            && (until - self.before(*before)).cost() <= most
             && let Some(both) = earlier.with_next(&at)
         {
-            (at, place, first) = (both, before, self.pieces[before].first);
-            self.remove(before);
+            (at, start) = (both, *before);
         }
         let body = Body::Spilled(Box::new(at));
-        // Those in files are bounded by their number.
-        self.insert(place, Some(Piece { first, after, until, cost: 0, body }));
+        // Those in files are bounded by their number. Who wrote the turns has them still, and frees
+        // them when the log is not locked.
+        self.replace(start..after, Some(Piece { first: start, after, until, cost: 0, body }));
+        self.spilled.insert(start);
         true
     }
 }

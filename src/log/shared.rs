@@ -12,7 +12,7 @@ use std::{
     thread,
 };
 
-use super::{Batch, CursorId, Limit, MergedLog, cursors::Cursor, pieces::Piece};
+use super::{Batch, CursorId, Limit, MergedLog, TurnEntries, cursors::Cursor, pieces::Piece};
 use crate::{Overflow, pipes::LoopWake, restart::Wakers, spill::Place};
 
 /// What is to be done when the log is no longer locked: each part does it at its drop.
@@ -22,6 +22,7 @@ pub(super) struct Afterwards {
     /// Chunks may be many, and the last place in a file removes that.
     pub(super) pieces: Vec<Piece>,
     pub(super) places: Vec<Place>,
+    pub(super) turns: Vec<TurnEntries>,
     /// With a foreign waker.
     pub(super) cursors: Vec<Cursor>,
 }

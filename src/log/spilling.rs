@@ -8,8 +8,12 @@ use crossbeam_channel::Sender;
 use super::{Concerned, CursorId, MergedLog, TurnEntries, cursors::Cursor, pieces::Body};
 use crate::{ChildId, Overflow, Seq, spill::Place};
 
-/// So much goes to a file at a time.
+/// So much goes to a file, and comes back, at a time: not more than a part of what the log may hold.
 const WRITE_COST: u64 = 1024 * 1024;
+const WRITE_PART: u64 = 4;
+
+/// And so many pieces at most.
+const WRITE_PIECES: usize = 1024;
 
 /// Each piece in a file takes some 150 bytes of memory, which no bound counts: more are not made.
 const MOST_PIECES: usize = 64 * 1024;
@@ -121,6 +125,10 @@ impl MergedLog {
         (self.spilling.bell, self.spilling.writes) = (Some(bell), true);
     }
 
+    fn write_cost(&self) -> u64 {
+        WRITE_COST.min(self.bound / WRITE_PART)
+    }
+
     /// Whether something is to go to a file.
     pub(super) fn spills(&self) -> bool {
         self.spilling.works(self.pieces.in_files())
@@ -131,7 +139,7 @@ impl MergedLog {
     /// Lets these chunks of a child go to a file.
     pub(super) fn spill_chunks(&mut self, child: ChildId, chunks: &[Seq]) {
         self.each_isolated(child, chunks, |log, first| {
-            let Some((_, piece)) = log.pieces.covering(first) else { return };
+            let Some(piece) = log.pieces.covering(first) else { return };
             let cost = piece.cost();
             log.spilling.chunks.push_back((child, first, cost));
             if let Some(share) = log.shares.get_mut(child) {
@@ -159,7 +167,7 @@ impl MergedLog {
         let needed = self.needed();
         let mut passed = false;
         while let Some((child, first, cost)) = self.spilling.chunks.pop_front() {
-            if let Some((_, piece)) = self.pieces.covering(first)
+            if let Some(piece) = self.pieces.covering(first)
                 && let Body::Here(turn) = &piece.body
                 && piece.after > needed
             {
@@ -185,14 +193,15 @@ impl MergedLog {
         let here = |body: &Body| matches!(body, Body::Here(_));
         let mut from =
             self.pieces.from(self.spilling.first_here.map_or(needed, |here| here.max(needed)));
-        let (first, _) = from.find(|(_, piece)| here(&piece.body))?;
+        let first = from.find(|piece| here(&piece.body))?.first;
         self.spilling.first_here = Some(first);
         let (mut after, mut turns, mut cost) = (first, Vec::new(), 0);
-        for (_, piece) in self.pieces.from(first) {
+        let most = self.write_cost();
+        for piece in self.pieces.from(first).take(WRITE_PIECES) {
             let Body::Here(turn) = &piece.body else { break };
             turns.push(TurnEntries::clone(turn));
             (after, cost) = (piece.after, cost + piece.cost());
-            if cost >= WRITE_COST {
+            if cost >= most {
                 break;
             }
         }
@@ -203,8 +212,8 @@ impl MergedLog {
     pub(crate) fn spilled(&mut self, write: &SpillWrite, place: Place) {
         let SpillWrite { first, after, .. } = *write;
         let own = place.clone();
-        let around = self.pieces.around(first).start..after;
-        if !self.change(around, |pieces| pieces.spilled(first, after, own)) {
+        let most = self.write_cost();
+        if !self.pieces.spilled(first, after, own, most) {
             self.retire(place);
         }
         self.no_longer_spilling(write.share);
@@ -244,14 +253,18 @@ impl MergedLog {
         turns: Option<Vec<TurnEntries>>,
     ) {
         if turns.is_none()
-            && let Some((first, piece)) = self.pieces.covering(first)
+            && let Some(piece) = self.pieces.covering(first)
             && matches!(piece.body, Body::Spilled(_))
         {
-            self.lose(first, Concerned::Anyone);
+            self.lose(piece.first, Concerned::Anyone);
         }
-        let Some(cursor) = self.cursors.get_mut(&id) else { return };
+        let turns = VecDeque::from(turns.unwrap_or_default());
+        let Some(cursor) = self.cursors.get_mut(&id) else {
+            self.after.turns.extend(turns);
+            return;
+        };
         cursor.loading = false;
-        cursor.loaded = turns;
+        self.after.turns.extend(std::mem::replace(&mut cursor.loaded, turns));
         self.after.wakers.extend(cursor.waker.take());
     }
 

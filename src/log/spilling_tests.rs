@@ -1,6 +1,8 @@
-//! The log beside its files, step by step: what is written, read back, kept and told.
+//! The log beside its files, step by step: what is written, read back, kept and told; and how long
+//! the longest step takes.
 
 use super::*;
+use crate::log::shared::Afterwards;
 use crate::{
     Chunk, Entry, Fact, Stream, Turn,
     log::{LastLines, Limit, Start, Stretch, totals::Totals},
@@ -8,6 +10,8 @@ use crate::{
     types::LogShare,
 };
 use crossbeam_channel::Receiver;
+use nix::time::{ClockId, clock_gettime};
+use std::time::Duration;
 use tempfile::TempDir;
 
 const MIB: u64 = 1024 * 1024;
@@ -18,6 +22,15 @@ struct Spilled {
     _rung: Receiver<()>,
     store: Store,
     directory: TempDir,
+    /// The longest that the log was locked, by the time of this thread.
+    longest: Duration,
+}
+
+/// Small turns in a log of this length are as many pieces as may be.
+const MANY: u64 = 48 * MIB;
+
+fn now() -> Duration {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).unwrap().into()
 }
 
 impl Spilled {
@@ -27,7 +40,25 @@ impl Spilled {
         let (bell, _rung) = crossbeam_channel::bounded(1);
         let mut log = MergedLog::new(bound, overflow);
         log.spill_with(bell);
-        Spilled { log, _rung, store, directory }
+        Spilled { log, _rung, store, directory, longest: Duration::ZERO }
+    }
+
+    /// What is done while the log is locked.
+    fn locked<R>(&mut self, work: impl FnOnce(&mut MergedLog) -> R) -> R {
+        let begun = now();
+        let done = work(&mut self.log);
+        self.longest = self.longest.max(now() - begun);
+        self.log.after = Afterwards::default();
+        done
+    }
+
+    /// No more than 5 ms: also without optimisation.
+    fn was_never_locked_long(&self) {
+        assert!(
+            self.longest < Duration::from_millis(5),
+            "the log was locked for {:?}",
+            self.longest
+        );
     }
 
     /// A turn with these chunks.
@@ -39,21 +70,23 @@ impl Spilled {
             let (child, fact) = (ChildId(child), Fact::Chunk(chunk));
             Entry { seq: Seq(seq), turn: Turn(end), child, fact }
         });
-        self.log.append(entries.collect());
+        let entries = entries.collect();
+        self.locked(|log| log.append(entries));
     }
 
     /// Lets the spill thread do all that there is to do.
     fn spill(&mut self) {
-        while let Some(work) = self.log.spill_work() {
+        while let Some(work) = self.locked(MergedLog::spill_work) {
             match work {
                 SpillWork::Forget(places) => drop(places),
                 SpillWork::Nothing => {}
                 SpillWork::Load(cursor, first, place) => {
-                    self.log.spill_loaded(cursor, first, Some(place.load().unwrap()));
+                    let turns = Some(place.load().unwrap());
+                    self.locked(|log| log.spill_loaded(cursor, first, turns));
                 }
                 SpillWork::Write(write) => match self.store.write(&write.turns).unwrap() {
-                    Some(place) => self.log.spilled(&write, place),
-                    None => self.log.spill_is_full(&write),
+                    Some(place) => self.locked(|log| log.spilled(&write, place)),
+                    None => self.locked(|log| log.spill_is_full(&write)),
                 },
             }
         }
@@ -63,7 +96,7 @@ impl Spilled {
     fn read_all(&mut self, reader: CursorId) -> u64 {
         let mut bytes = 0;
         while !self.log.is_at_end(reader) {
-            if let Some(batch) = self.log.read(reader, Limit::Turns) {
+            if let Some(batch) = self.locked(|log| log.read(reader, Limit::Turns)) {
                 assert_eq!(batch.gap(), None);
                 bytes += batch.turns.iter().map(|turn| Totals::of(turn).bytes).sum::<u64>();
             }
@@ -184,4 +217,46 @@ fn what_a_crashed_process_with_this_pid_has_left_is_in_nobodys_way() {
         std::fs::create_dir(directory.path().join(name)).unwrap();
     }
     Store::create(directory.path(), 64 * MIB).unwrap();
+}
+
+#[test]
+fn what_a_share_drops_in_the_middle_of_a_long_log_is_quick() {
+    let mut it = Spilled::new(2 * MANY, Overflow::Block, 4 * MIB);
+    it.log.set_share(ChildId(0), LogShare { bytes: MANY / 4, overflow: Overflow::DropOldest });
+    let _reader = it.log.open(Start::Beginning, true);
+    while it.log.pieces.cost() < MANY {
+        it.push([(0, vec![b'x'])]);
+        it.push([(1, vec![b'x'])]);
+        it.push([(0, vec![b'x']), (1, vec![b'x']), (0, vec![b'x'])]);
+    }
+    it.was_never_locked_long();
+}
+
+#[test]
+fn what_a_stalled_reader_sends_to_files_is_quick() {
+    let mut it = Spilled::new(MANY, Overflow::Spill, 64 * MIB);
+    let reader = it.log.open(Start::Beginning, true);
+    let mut written = 0;
+    // It is called late.
+    for _ in 0..5 {
+        while it.log.room() > MIB {
+            it.push([(0, vec![b'x'])]);
+            written += 1;
+        }
+        it.spill();
+    }
+    assert_eq!(it.read_all(reader), written);
+    it.was_never_locked_long();
+}
+
+#[test]
+fn many_children_in_one_gap_are_quick() {
+    let mut it = Spilled::new(MANY, Overflow::Block, 4 * MIB);
+    for child in 0..2_000 {
+        it.log.set_share(ChildId(child), LogShare { bytes: 1, overflow: Overflow::DropOldest });
+    }
+    let _reader = it.log.open(Start::Beginning, true);
+    (0..20_000).for_each(|turn| it.push([(turn * 7919 % 2_000, vec![b'x'])]));
+    assert!(it.log.pieces.cost() < MIB);
+    it.was_never_locked_long();
 }

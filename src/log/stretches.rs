@@ -3,7 +3,10 @@
 
 use smallvec::SmallVec;
 
-use super::{MergedLog, TurnEntries, pieces::Body};
+use super::{
+    MergedLog, TurnEntries,
+    pieces::{Body, Piece},
+};
 use crate::{ChildId, Seq};
 
 /// So many pieces are looked at in a step.
@@ -26,12 +29,12 @@ impl MergedLog {
     pub(crate) fn stretches_from(&self, child: ChildId, next: &mut Seq, end: Seq) -> Stretches {
         let mut stretches = Stretches::new();
         *next = (*next).max(self.start());
-        let first = self.pieces.covering(*next).map_or(*next, |(first, _)| first);
-        for (first, piece) in self.pieces.from(first).take(STEP) {
+        let first = self.pieces.covering(*next).map_or(*next, |piece| piece.first);
+        for piece in self.pieces.from(first).take(STEP) {
             if *next >= end {
                 break;
             }
-            stretches.extend(stretch(child, first, &piece.body));
+            stretches.extend(stretch(child, piece));
             *next = piece.after;
         }
         if stretches.is_empty() && self.pieces.covering(*next).is_none() {
@@ -45,18 +48,18 @@ impl MergedLog {
     pub(crate) fn stretches_before(&self, child: ChildId, before: Seq) -> (Stretches, Option<Seq>) {
         let mut stretches = Stretches::new();
         let mut at = None;
-        for (first, piece) in self.pieces.until(before).take(STEP) {
-            stretches.extend(stretch(child, first, &piece.body));
-            at = Some(first);
+        for piece in self.pieces.until(before).take(STEP) {
+            stretches.extend(stretch(child, piece));
+            at = Some(piece.first);
         }
         (stretches, at)
     }
 }
 
-fn stretch(child: ChildId, first: Seq, body: &Body) -> Option<Stretch> {
-    match body {
+fn stretch(child: ChildId, piece: &Piece) -> Option<Stretch> {
+    match &piece.body {
         Body::Here(turn) => Some(Stretch::Turn(TurnEntries::clone(turn))),
         Body::Gone(of) if !of.includes(child) => None,
-        Body::Gone(_) | Body::Spilled(_) => Some(Stretch::Hole(first)),
+        Body::Gone(_) | Body::Spilled(_) => Some(Stretch::Hole(piece.first)),
     }
 }

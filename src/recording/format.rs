@@ -169,7 +169,7 @@ fn take_concerned(input: &mut Bytes) -> Option<Concerned> {
             while !input.is_empty() {
                 children.push(ChildId(input.try_get_u64_le().ok()?));
             }
-            Some(Concerned::Only(children))
+            Some(Concerned::of(children))
         }
         _ => None,
     }

@@ -1,0 +1,298 @@
+//! `Blocks`: the log's pieces in order, in blocks of a bounded length: a change in the middle moves
+//! one block at most, and what a stretch costs is summed by blocks.
+
+use std::{collections::VecDeque, ops::Range};
+
+use super::pieces::Piece;
+use crate::Seq;
+
+/// A block holds so many pieces at most. Two neighbours hold more than half of that together.
+const MOST: usize = 256;
+
+/// A spare part of a block that is smaller than this stays.
+const SPARE: usize = 16;
+
+/// Some pieces that follow each other: one at least.
+#[derive(Debug, Default)]
+struct Block {
+    pieces: VecDeque<Piece>,
+    cost: u64,
+}
+
+impl Block {
+    fn begins_before(&self, seq: Seq) -> bool {
+        self.pieces.front().is_some_and(|piece| piece.first < seq)
+    }
+
+    fn push(&mut self, piece: Piece) {
+        self.cost += piece.cost();
+        self.pieces.push_back(piece);
+    }
+
+    fn split_off(&mut self, place: usize) -> Block {
+        let pieces = self.pieces.split_off(place);
+        let cost = cost_of(&pieces);
+        self.cost -= cost;
+        Block { pieces, cost }
+    }
+
+    fn append(&mut self, mut later: Block) {
+        self.cost += later.cost;
+        self.pieces.append(&mut later.pieces);
+    }
+
+    /// Moves these pieces out, and gives what they cost.
+    fn drain(&mut self, places: Range<usize>, into: &mut Vec<Piece>) -> u64 {
+        let cost = cost_of(self.pieces.range(places.clone()));
+        into.extend(self.pieces.drain(places));
+        self.cost -= cost;
+        cost
+    }
+}
+
+/// All of them, the oldest in front.
+#[derive(Debug, Default)]
+pub(super) struct Blocks {
+    blocks: VecDeque<Block>,
+    cost: u64,
+}
+
+/// Where a piece is, or would be: also behind a block's last one.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct At {
+    block: usize,
+    place: usize,
+}
+
+impl Blocks {
+    /// What all of them cost.
+    pub(super) fn cost(&self) -> u64 {
+        self.cost
+    }
+
+    pub(super) fn push(&mut self, piece: Piece) {
+        self.cost += piece.cost();
+        match self.blocks.back_mut().filter(|block| block.pieces.len() < MOST) {
+            Some(block) => block.push(piece),
+            None => {
+                let mut block = Block::default();
+                block.push(piece);
+                self.blocks.push_back(block);
+            }
+        }
+    }
+
+    pub(super) fn pop_front(&mut self) -> Option<Piece> {
+        let block = self.blocks.front_mut()?;
+        let piece = block.pieces.pop_front()?;
+        block.cost -= piece.cost();
+        self.cost -= piece.cost();
+        if block.pieces.is_empty() {
+            self.blocks.pop_front();
+        }
+        Some(piece)
+    }
+
+    pub(super) fn front(&self) -> Option<&Piece> {
+        self.blocks.front()?.pieces.front()
+    }
+
+    pub(super) fn back(&self) -> Option<&Piece> {
+        self.blocks.back()?.pieces.back()
+    }
+
+    /// Where the first piece is that begins here or later.
+    fn at(&self, seq: Seq) -> At {
+        let blocks = self.blocks.partition_point(|block| block.begins_before(seq));
+        let Some(block) = blocks.checked_sub(1) else { return At { block: 0, place: 0 } };
+        let pieces = &self.blocks[block].pieces;
+        At { block, place: pieces.partition_point(|piece| piece.first < seq) }
+    }
+
+    /// The pieces that begin here or later.
+    pub(super) fn from(&self, seq: Seq) -> impl Iterator<Item = &Piece> {
+        let At { block, place } = self.at(seq);
+        let mut later = self.blocks.range(block.min(self.blocks.len())..);
+        let first = later.next().map(|block| block.pieces.range(place..));
+        first.into_iter().flatten().chain(later.flat_map(|block| &block.pieces))
+    }
+
+    /// The pieces that begin before this place, the newest first.
+    pub(super) fn before(&self, seq: Seq) -> impl Iterator<Item = &Piece> {
+        let At { block, place } = self.at(seq);
+        let mut earlier = self.blocks.range(..(block + 1).min(self.blocks.len())).rev();
+        let last = earlier.next().map(|block| block.pieces.range(..place).rev());
+        last.into_iter().flatten().chain(earlier.flat_map(|block| block.pieces.iter().rev()))
+    }
+
+    /// What the pieces cost that begin here or later.
+    pub(super) fn cost_from(&self, seq: Seq) -> u64 {
+        let At { block, place } = self.at(seq);
+        let sum = |blocks: Range<usize>| -> u64 {
+            self.blocks.range(blocks).map(|block| block.cost).sum()
+        };
+        let Some(its) = self.blocks.get(block) else { return 0 };
+        // The shorter way.
+        let all = if block < self.blocks.len() / 2 {
+            self.cost - sum(0..block)
+        } else {
+            sum(block..self.blocks.len())
+        };
+        all - cost_of(its.pieces.range(..place))
+    }
+
+    /// Puts these, which are in order, in the place of the pieces that begin in `range`. Gives those.
+    pub(super) fn replace(
+        &mut self,
+        range: Range<Seq>,
+        with: impl IntoIterator<Item = Piece>,
+    ) -> Vec<Piece> {
+        let mut at = self.at(range.start);
+        let mut replaced = Vec::new();
+        for piece in with {
+            let is_end = |block: &Block| at.place == block.pieces.len();
+            if self.blocks.get(at.block).is_some_and(is_end) && at.block + 1 < self.blocks.len() {
+                at = At { block: at.block + 1, place: 0 };
+            }
+            let block = self.blocks.get_mut(at.block);
+            match block.and_then(|block| Some((block.pieces.get_mut(at.place)?, &mut block.cost))) {
+                Some((old, cost)) if old.first < range.end => {
+                    *cost = *cost + piece.cost() - old.cost();
+                    self.cost = self.cost + piece.cost() - old.cost();
+                    replaced.push(std::mem::replace(old, piece));
+                }
+                _ => at = self.insert(at, piece),
+            }
+            at.place += 1;
+        }
+        self.remove(at, range.end, &mut replaced);
+        replaced
+    }
+
+    /// Gives where it is now.
+    fn insert(&mut self, mut at: At, piece: Piece) -> At {
+        let Some(block) = self.blocks.get_mut(at.block) else {
+            self.push(piece);
+            return at;
+        };
+        if block.pieces.len() == MOST {
+            let later = block.split_off(MOST / 2);
+            self.blocks.insert(at.block + 1, later);
+            if at.place > MOST / 2 {
+                at = At { block: at.block + 1, place: at.place - MOST / 2 };
+            }
+        }
+        let block = &mut self.blocks[at.block];
+        block.cost += piece.cost();
+        self.cost += piece.cost();
+        block.pieces.insert(at.place, piece);
+        at
+    }
+
+    /// Takes out the pieces from here on that begin before `end`.
+    fn remove(&mut self, from: At, end: Seq, into: &mut Vec<Piece>) {
+        let to = self.at(end);
+        if to <= from {
+            return;
+        }
+        for block in from.block..=to.block {
+            let start = if block == from.block { from.place } else { 0 };
+            let its = &mut self.blocks[block];
+            let end = if block == to.block { to.place } else { its.pieces.len() };
+            self.cost -= its.drain(start..end, into);
+        }
+        if from.block + 1 < to.block {
+            self.blocks.drain(from.block + 1..to.block);
+        }
+        let last = to.block.min(from.block + 1);
+        for block in (from.block.saturating_sub(1)..=last).rev() {
+            self.tidy(block);
+        }
+    }
+
+    /// Drops a block that is empty, or joins it with the next one, and lets go of what it has to spare.
+    fn tidy(&mut self, block: usize) {
+        let len = |block: usize| self.blocks.get(block).map(|block| block.pieces.len());
+        if len(block) == Some(0) {
+            self.blocks.remove(block);
+            return;
+        }
+        let both = len(block).zip(len(block + 1)).map(|(its, next)| its + next);
+        if both.is_some_and(|both| both <= MOST / 2)
+            && let Some(next) = self.blocks.remove(block + 1)
+        {
+            self.blocks[block].append(next);
+        }
+        if let Some(Block { pieces, .. }) = self.blocks.get_mut(block)
+            && pieces.capacity() > 2 * pieces.len() + SPARE
+        {
+            pieces.shrink_to(pieces.len() + pieces.len() / 2);
+        }
+    }
+}
+
+fn cost_of<'a>(pieces: impl IntoIterator<Item = &'a Piece>) -> u64 {
+    pieces.into_iter().map(Piece::cost).sum()
+}
+
+#[cfg(test)]
+mod properties {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::log::{Concerned, totals::Totals};
+
+    fn piece(first: u64) -> Piece {
+        Piece::gone(Seq(first), Seq(first + 1), Totals::default(), Concerned::Anyone)
+    }
+
+    fn firsts<'a>(pieces: impl Iterator<Item = &'a Piece>) -> Vec<u64> {
+        pieces.map(|piece| piece.first.0).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn blocks_are_as_one_row(
+            steps in proptest::collection::vec((0_u64..4, 0_u64..9_000, 0_u64..2_000, 1_usize..900), 1..30),
+        ) {
+            let mut blocks = Blocks::default();
+            let mut row: Vec<u64> = Vec::new();
+            for (kind, start, len, every) in steps {
+                match kind {
+                    0 => {
+                        let end = row.last().map_or(0, |last| last + 1);
+                        (end..end + len).for_each(|first| blocks.push(piece(first)));
+                        row.extend(end..end + len);
+                    }
+                    1 => {
+                        let dropped = len.min(row.len() as u64) as usize;
+                        (0..dropped).for_each(|_| drop(blocks.pop_front()));
+                        row.drain(..dropped);
+                    }
+                    _ => {
+                        let new: Vec<u64> = (start..start + len).step_by(every).collect();
+                        let gone = blocks.replace(
+                            Seq(start)..Seq(start + len),
+                            new.iter().map(|first| piece(*first)),
+                        );
+                        let (from, to) = (
+                            row.partition_point(|first| *first < start),
+                            row.partition_point(|first| *first < start + len),
+                        );
+                        let expected: Vec<u64> = row.splice(from..to, new).collect();
+                        prop_assert_eq!(firsts(gone.iter()), expected);
+                    }
+                }
+                let at = row.partition_point(|first| *first < start);
+                prop_assert_eq!(firsts(blocks.from(Seq(start))), &row[at..]);
+                let before: Vec<u64> = row[..at].iter().rev().copied().collect();
+                prop_assert_eq!(firsts(blocks.before(Seq(start))), before);
+                let one = piece(0).cost();
+                prop_assert_eq!(blocks.cost_from(Seq(start)), (row.len() - at) as u64 * one);
+                prop_assert_eq!(blocks.cost(), row.len() as u64 * one);
+                let lens: Vec<_> = blocks.blocks.iter().map(|block| block.pieces.len()).collect();
+                prop_assert!(lens.iter().all(|len| (1..=MOST).contains(len)), "{:?}", lens);
+            }
+        }
+    }
+}
