@@ -192,7 +192,8 @@ impl MergedLog {
                 self.spill_chunks(child, &excess);
             }
             Overflow::Block | Overflow::Spill => {
-                let over = share.held > share.of.bytes;
+                // What was on its way when the files became full still is in memory.
+                let over = share.held + share.spilling > share.of.bytes;
                 self.shares.block(child, over);
             }
             Overflow::DropOldest => {

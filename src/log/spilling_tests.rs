@@ -138,6 +138,28 @@ fn a_share_that_is_read_before_it_is_written_is_told_of() {
 }
 
 #[test]
+fn a_share_stays_within_its_bytes_while_the_files_fill_and_empty() {
+    const SHARE: u64 = MIB / 4;
+    let mut it = Spilled::new(64 * MIB, Overflow::Block, 64 * MIB);
+    it.log.set_share(ChildId(0), LogShare { bytes: SHARE, overflow: Overflow::Spill });
+    let _reader = it.log.open(Start::Beginning, true);
+    let mut waits = false;
+    for _ in 0..100 {
+        while !waits {
+            it.push([(0, vec![0; 5000])]);
+            waits = it.log.share_changes().iter().any(|(_, waits)| *waits);
+        }
+        // The files are found to be full, and then a little of them is free again.
+        if let Some(SpillWork::Write(write)) = it.log.spill_work() {
+            it.log.spill_is_full(&write);
+        }
+        waits = it.log.share_changes().last().map_or(waits, |(_, waits)| *waits);
+        it.log.spilling.full_at = None;
+        assert!(it.log.pieces.cost() < 2 * SHARE + 3 * 5200, "{:?}", it.log);
+    }
+}
+
+#[test]
 fn a_turn_that_does_not_fit_the_files_does_not_end_spilling() {
     let mut it = Spilled::new(8 * MIB, Overflow::Spill, 4 * MIB);
     let reader = it.log.open(Start::Beginning, true);
@@ -235,9 +257,13 @@ fn what_a_share_drops_in_the_middle_of_a_long_log_is_quick() {
 #[test]
 fn what_a_stalled_reader_sends_to_files_is_quick() {
     let mut it = Spilled::new(MANY, Overflow::Spill, 64 * MIB);
-    let reader = it.log.open(Start::Beginning, true);
+    // What has been read stays before it.
+    while it.log.pieces.cost() < MANY {
+        it.push([(0, vec![b'x'])]);
+    }
+    let reader = it.log.open(Start::Now, true);
     let mut written = 0;
-    // It is called late.
+    // The thread is late.
     for _ in 0..5 {
         while it.log.room() > MIB {
             it.push([(0, vec![b'x'])]);
