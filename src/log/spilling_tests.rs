@@ -258,7 +258,7 @@ fn what_a_share_drops_in_the_middle_of_a_long_log_is_quick() {
 fn what_a_stalled_reader_sends_to_files_is_quick() {
     let mut it = Spilled::new(MANY, Overflow::Spill, 64 * MIB);
     // What has been read stays before it.
-    while it.log.pieces.cost() < MANY {
+    while it.log.pieces.cost() < MANY - MIB {
         it.push([(0, vec![b'x'])]);
     }
     let reader = it.log.open(Start::Now, true);
