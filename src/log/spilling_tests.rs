@@ -54,6 +54,7 @@ impl Spilled {
 
     /// No more than 5 ms: also without optimisation.
     fn was_never_locked_long(&self) {
+        println!("locked for {:?} at most", self.longest);
         assert!(
             self.longest < Duration::from_millis(5),
             "the log was locked for {:?}",
