@@ -107,7 +107,7 @@ impl Core {
             // First what a panic may have cut short: a command must find it done.
             self.settle();
             self.link.take(&mut self.commands);
-            let quiet = self.commands.is_empty();
+            let quiet = self.commands.is_empty() && !self.publisher.has_more();
             while !self.commands.is_empty() {
                 fault_point!(LoopBeforeCommand);
                 if let Some(reason) = self.commands.pop_front().and_then(|it| self.apply(it)) {
@@ -380,5 +380,8 @@ impl Core {
         self.take_found();
         self.append();
         self.publisher.publish();
+        while self.publisher.has_more() {
+            self.publisher.publish();
+        }
     }
 }

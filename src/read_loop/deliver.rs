@@ -8,7 +8,7 @@ use super::Mailbox;
 use crate::{
     ChildId, SubscriptionId,
     log::{CursorId, Limit},
-    restart::contain,
+    restart::{contain, drop_contained},
     subscribe::{Credits, OutputBatch},
 };
 
@@ -49,18 +49,25 @@ impl<M: Message<Result = ()> + Clone + Send + 'static> Audience<M> {
     }
 
     pub(super) fn remove(&mut self, id: SubscriptionId) {
-        self.members.retain(|member| member.subscription != Some(id));
+        self.remove_where(|member| member.subscription == Some(id));
+    }
+
+    /// The last recipient of an actor may take that along, and with it what is the host's: it is
+    /// dropped when all of them have been looked at.
+    fn remove_where(&mut self, mut goes: impl FnMut(&Member<M>) -> bool) {
+        let gone: Vec<_> = self.members.extract_if(.., |member| goes(member)).collect();
+        gone.into_iter().for_each(drop_contained);
     }
 
     /// Sends what is about `child` (or about all) to everyone who is alive and wants it, and
     /// removes the dead. `do_send` ignores a mailbox's capacity, so a full one loses nothing.
     pub(super) fn tell(&mut self, child: Option<ChildId>, message: &M) {
-        self.members.retain(|member| {
+        self.remove_where(|member| {
             let alive = member.recipient.connected();
             if alive && (child.is_none() || member.child.is_none() || member.child == child) {
                 send(&member.recipient, message);
             }
-            alive
+            !alive
         });
     }
 }
@@ -83,18 +90,28 @@ pub(super) struct OutputSubscriber {
     pub(super) child: Option<ChildId>,
 }
 
+/// What a look at a subscriber has found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Served {
+    /// There was something for it, and may be more.
+    More,
+    /// There is nothing, or no credit, which wakes the loop when it comes back.
+    Nothing,
+    /// Its actor is gone.
+    Gone,
+}
+
 impl OutputSubscriber {
-    /// Hands over batches while there are entries and credit. `false` once its actor is gone.
-    pub(super) fn deliver(&self, link: &Mailbox) -> bool {
-        loop {
-            if !self.recipient.connected() {
-                return false;
-            }
-            if !link.log().has_more(self.cursor) || !self.credits.take() {
-                return true;
-            }
-            self.hand_over(link, self.credits.limit());
+    /// Hands over one batch, where there is one and credit for it.
+    pub(super) fn serve(&self, link: &Mailbox) -> Served {
+        if !self.recipient.connected() {
+            return Served::Gone;
         }
+        if !link.log().has_more(self.cursor) || !self.credits.take() {
+            return Served::Nothing;
+        }
+        self.hand_over(link, self.credits.limit());
+        Served::More
     }
 
     /// Hands over all that is left, without credit: nobody will be there to ask later. It is at

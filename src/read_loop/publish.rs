@@ -1,21 +1,29 @@
 //! `Publisher`: tells the subscribers, after the log has been written.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{
     Mailbox,
     children::{Awaited, ChildEntry},
-    deliver::{Audience, OutputSubscriber, send},
+    deliver::{Audience, OutputSubscriber, Served, send},
 };
 use crate::{
     ChildExited, ChildId, Part, PolicyStopped, Seq, SubscriptionId,
     cell::ChildCell,
     log::Fact,
     process::ChildSlot,
-    restart::fault_point,
+    restart::{drop_contained, fault_point},
     spill::SpillError,
     subscribe::{Credits, Interest, Lifecycle, Subscribe},
 };
+
+/// A turn hands over output for so long: what is left over comes with the next one, which follows at
+/// once.
+const A_TURN: Duration = Duration::from_millis(1);
 
 /// News that are due once the log holds them.
 #[derive(Debug)]
@@ -37,8 +45,14 @@ pub(super) struct Publisher {
     link: Arc<Mailbox>,
     exits: Audience<ChildExited>,
     lifecycle: Audience<Lifecycle>,
-    outputs: Vec<OutputSubscriber>,
-    notices: VecDeque<Notice>,
+    /// The one whose turn it is in front.
+    outputs: VecDeque<OutputSubscriber>,
+    /// How often one of them has been served.
+    served: u64,
+    /// Not all of them have all that is there.
+    has_more: bool,
+    /// Each is due at the latest when so many have been served: all have had a turn by then.
+    notices: VecDeque<(u64, Notice)>,
     spill_failed: Option<Lifecycle>,
 }
 
@@ -48,36 +62,70 @@ impl Publisher {
             link,
             exits: Audience::default(),
             lifecycle: Audience::default(),
-            outputs: Vec::new(),
+            outputs: VecDeque::new(),
+            served: 0,
+            has_more: false,
             notices: VecDeque::new(),
             spill_failed: None,
         }
     }
 
     pub(super) fn notice(&mut self, notice: Notice) {
-        self.notices.push_back(notice);
+        self.notices.push_back((self.served + self.outputs.len() as u64, notice));
     }
 
-    /// Hands over output, then tells the news: who gets both has the output first.
+    /// Hands over output, then tells the news: who gets both has the output first. It takes no longer
+    /// than a turn may, however long a history somebody is handed: see
+    /// [`has_more`](Publisher::has_more).
     pub(super) fn publish(&mut self) {
-        let link = Arc::clone(&self.link);
-        self.retain_outputs(|subscriber| subscriber.deliver(&link));
-        while !self.notices.is_empty() {
-            fault_point!(LoopBeforeNotice);
-            if let Some(notice) = self.notices.pop_front() {
-                self.tell(notice);
+        let begun = Instant::now();
+        let mut done = 0;
+        self.has_more = true;
+        while done < self.outputs.len() {
+            match self.serve_next() {
+                Served::More => done = 0,
+                Served::Nothing => done += 1,
+                Served::Gone => {}
             }
+            if begun.elapsed() >= A_TURN {
+                return self.tell_until(self.served);
+            }
+        }
+        self.tell_until(u64::MAX);
+        self.has_more = false;
+    }
+
+    /// Whether the last turn has left something over.
+    pub(super) fn has_more(&self) -> bool {
+        self.has_more
+    }
+
+    /// Serves the one whose turn it is.
+    fn serve_next(&mut self) -> Served {
+        let Some(subscriber) = self.outputs.front() else { return Served::Nothing };
+        let served = subscriber.serve(&self.link);
+        self.served += 1;
+        match served {
+            Served::Gone => self.remove(0),
+            Served::More | Served::Nothing => self.outputs.rotate_left(1),
+        }
+        served
+    }
+
+    fn remove(&mut self, place: usize) {
+        if let Some(subscriber) = self.outputs.remove(place) {
+            self.link.log().close(subscriber.cursor);
+            drop_contained(subscriber);
         }
     }
 
-    fn retain_outputs(&mut self, stays: impl Fn(&OutputSubscriber) -> bool) {
-        self.outputs.retain(|subscriber| {
-            let stays = stays(subscriber);
-            if !stays {
-                self.link.log().close(subscriber.cursor);
+    fn tell_until(&mut self, served: u64) {
+        while self.notices.front().is_some_and(|(due, _)| *due <= served) {
+            fault_point!(LoopBeforeNotice);
+            if let Some((_, notice)) = self.notices.pop_front() {
+                self.tell(notice);
             }
-            stays
-        });
+        }
     }
 
     fn tell(&mut self, notice: Notice) {
@@ -96,6 +144,7 @@ impl Publisher {
                 exits.tell(None, &exit);
                 self.exits.tell(None, &exit);
                 self.lifecycle.tell(Some(exit.child), &Lifecycle::Exited(exit.clone()));
+                drop_contained(exits);
             }
         }
     }
@@ -115,7 +164,7 @@ impl Publisher {
                     self.link.host().cloned(),
                 );
                 let child = child.map(|cell| cell.id);
-                self.outputs.push(OutputSubscriber { id, recipient, cursor, credits, child });
+                self.outputs.push_back(OutputSubscriber { id, recipient, cursor, credits, child });
             }
             (Interest::Exits(recipient), None, _) => {
                 self.exits.add(Some(id), None, recipient);
@@ -137,7 +186,9 @@ impl Publisher {
     pub(super) fn unsubscribe(&mut self, id: SubscriptionId) {
         self.exits.remove(id);
         self.lifecycle.remove(id);
-        self.retain_outputs(|subscriber| subscriber.id != id);
+        if let Some(place) = self.outputs.iter().position(|subscriber| subscriber.id == id) {
+            self.remove(place);
+        }
     }
 
     /// Tells it, also to those who come later: what is in force has changed for good.
@@ -158,3 +209,7 @@ impl Publisher {
         self.lifecycle.tell(None, &Lifecycle::Stopped(reason.clone()));
     }
 }
+
+#[cfg(test)]
+#[path = "publish_tests.rs"]
+mod tests;
