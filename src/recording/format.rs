@@ -135,9 +135,11 @@ fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-/// A payload's frame; `None` where it is none. Chunks share the payload's memory.
-pub(super) fn decode(payload: Bytes) -> Option<Frame> {
-    let mut input = payload;
+/// A payload's frame; `None` where it is none. A chunk that is most of its payload shares the memory
+/// of that, and others have their own: who keeps a chunk keeps at most twice its bytes.
+pub(super) fn decode(payload: Vec<u8>) -> Option<Frame> {
+    let least = payload.len() / 2;
+    let mut input = Bytes::from(payload.into_boxed_slice());
     match input.try_get_u8().ok()? {
         0 => {
             let mut number = || input.try_get_u64_le().ok();
@@ -149,7 +151,7 @@ pub(super) fn decode(payload: Bytes) -> Option<Frame> {
         1 => {
             let mut entries: Vec<Entry> = Vec::new();
             while !input.is_empty() {
-                let entry = take_entry(&mut input)?;
+                let entry = take_entry(&mut input, least)?;
                 if entries.last().is_some_and(|last| entry.seq.0 != last.seq.0.wrapping_add(1)) {
                     return None;
                 }
@@ -175,7 +177,7 @@ fn take_concerned(input: &mut Bytes) -> Option<Concerned> {
     }
 }
 
-fn take_entry(input: &mut Bytes) -> Option<Entry> {
+fn take_entry(input: &mut Bytes, least: usize) -> Option<Entry> {
     let mut number = || input.try_get_u64_le().ok();
     let (seq, turn, child) = (Seq(number()?), Turn(number()?), ChildId(number()?));
     let fact = match input.try_get_u8().ok()? {
@@ -193,7 +195,10 @@ fn take_entry(input: &mut Bytes) -> Option<Entry> {
                 _ => return None,
             };
             let writer = Some(input.try_get_i32_le().ok()?).filter(|writer| *writer != 0);
-            Fact::Chunk(Chunk { stream, bytes: take_bytes(input)?, after_exit, writer })
+            let shared = take_bytes(input)?;
+            let is_most = shared.len() >= least;
+            let bytes = if is_most { shared } else { Bytes::copy_from_slice(&shared) };
+            Fact::Chunk(Chunk { stream, bytes, after_exit, writer })
         }
         2 => Fact::Exited(take_exit(input, child)?.into()),
         3 => Fact::Closed,

@@ -5,7 +5,6 @@ use std::{
     io::{self, Read, Write},
 };
 
-use bytes::Bytes;
 use smallvec::smallvec;
 
 use super::format::{Frame, HEAD, LONGEST, MAGIC, decode, encode_gap, encode_turn};
@@ -133,7 +132,7 @@ impl<R: Read> Replay<R> {
         if crc32fast::hash(&payload) != u32::from_le_bytes([e, f, g, h]) {
             return Err(ReplayError::Damaged);
         }
-        decode(Bytes::from(payload)).map(Some).ok_or(ReplayError::Damaged)
+        decode(payload).map(Some).ok_or(ReplayError::Damaged)
     }
 }
 
@@ -249,6 +248,29 @@ mod properties {
         bytes
     }
 
+    #[test]
+    fn who_keeps_a_small_chunk_keeps_nothing_of_its_turn_besides() {
+        let entries: Vec<_> = (0..)
+            .zip([1, 9_000, 1])
+            .map(|(seq, len)| {
+                let bytes = vec![7; len].into();
+                let chunk =
+                    Chunk { stream: Stream::Stdout, bytes, after_exit: false, writer: None };
+                let (seq, turn, child) = (Seq(seq), Turn(0), ChildId(0));
+                Entry { seq, turn, child, fact: Fact::Chunk(chunk) }
+            })
+            .collect();
+        let recording = recorded(&[Frame::Turn(entries)]);
+        let batches: Vec<_> = Replay::open(&*recording).unwrap().map(Result::unwrap).collect();
+        let chunks = batches.iter().flat_map(Batch::entries).map(|entry| match &entry.fact {
+            Fact::Chunk(chunk) => &chunk.bytes,
+            _ => unreachable!("only chunks were recorded"),
+        });
+        let chunks: Vec<_> = chunks.collect();
+        assert!(chunks.iter().all(|bytes| bytes.is_unique()), "chunks share memory");
+        assert_eq!(chunks.iter().map(|bytes| bytes.len()).collect::<Vec<_>>(), [1, 9_000, 1]);
+    }
+
     proptest! {
         #[test]
         fn a_replay_gives_what_was_recorded_bit_for_bit(
@@ -292,7 +314,7 @@ mod properties {
         #[test]
         fn no_bytes_make_a_replay_panic(bytes: Vec<u8>) {
             prop_assert!(Replay::open(&*bytes).is_err());
-            let _ = decode(bytes.into());
+            let _ = decode(bytes);
         }
     }
 }
