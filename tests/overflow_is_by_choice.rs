@@ -321,14 +321,15 @@ fn a_directory_that_is_of_no_use_blocks_the_children_instead() {
 
 #[test]
 fn a_disk_that_is_full_blocks_the_children_and_what_was_written_before_comes_back() {
-    for fault in [Fault::SpillWrite, Fault::SpillThread] {
+    for (fault, times) in [(Fault::SpillWrite, 1), (Fault::SpillThread, 1), (Fault::SpillThread, 3)]
+    {
         support::run(async || {
             let directory = TempDir::new().unwrap();
             let policy = builder(Overflow::Spill, directory.path()).start().unwrap();
             let mut reader = policy.log(Start::Beginning);
             let before = policy.spawn(zeros(8 * MIB)).await.unwrap();
             within(before.wait()).await.unwrap();
-            inject(fault, 1);
+            inject(fault, times);
             read(&mut reader, 8 * MIB).await;
             drop(reader);
             falls_back_to_block(policy).await;

@@ -103,11 +103,8 @@ impl SharedLog {
                 }
                 log.load_for(id)?
             };
-            let turns = place.load();
-            if let Err(error) = &turns {
-                crate::restart::trace::error!(%error, "what went to a file cannot be read: it is a gap");
-            }
-            self.lock().spill_loaded(id, first, turns.ok());
+            let turns = place.load_or_tell();
+            self.lock().spill_loaded(id, first, turns);
         }
     }
 

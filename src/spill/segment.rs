@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::directory::SpillDirectory;
-use crate::{Replay, log::TurnEntries, recording::MAGIC};
+use crate::{Replay, log::TurnEntries, recording::MAGIC, restart::trace};
 
 /// What the files are called after their numbers.
 pub(super) const EXTENSION: &str = "spill";
@@ -77,6 +77,15 @@ impl Place {
             && self.offset + self.len as u64 == next.offset
             && self.len + next.len <= LONGEST;
         follows.then(|| Place { len: self.len + next.len, ..self.clone() })
+    }
+
+    /// Reads the turns back; tells where they cannot be had.
+    pub(crate) fn load_or_tell(&self) -> Option<Vec<TurnEntries>> {
+        let turns = self.load();
+        if let Err(error) = &turns {
+            trace::error!(%error, "what went to a file cannot be read: it is a gap");
+        }
+        turns.ok()
     }
 
     /// Reads the turns back. What is not exactly as it was written is an error.

@@ -14,11 +14,10 @@ use super::{SpillError, store::Store};
 use crate::{
     log::SharedLog,
     log::{SpillWork, SpillWrite},
-    restart::trace,
-    restart::{fault_point, message_of},
+    restart::{contain, dispose, drop_contained, fault_point, message_of, trace},
 };
 
-/// After so many panics the thread does nothing more.
+/// After so many panics the thread does only what others wait for.
 const PANICS: usize = 3;
 
 /// The thread, until it is stopped.
@@ -77,18 +76,42 @@ impl<T: Fn(SpillError)> Work<T> {
     /// Until nobody has the bell any more.
     fn run(mut self, rung: &Receiver<()>) {
         let mut panics = 0;
-        while rung.recv().is_ok() {
+        while panics < PANICS && rung.recv().is_ok() {
             let all = catch_unwind(AssertUnwindSafe(|| while self.one() {}));
             if let Err(panic) = all {
                 panics += 1;
-                if panics < PANICS {
-                    self.log.lock().spill_again();
-                } else {
-                    // Whoever waits for a file reads it itself from now on.
-                    self.log.lock().spill_no_more();
+                let message = message_of(&*panic);
+                dispose(panic);
+                self.log.lock().spill_again();
+                let error = io::Error::other(message);
+                failed(&self.log, &self.tell, self.store.error("go on after a panic", error));
+            }
+        }
+        // What is in files comes back by this thread still, as far as it can: nobody else may wait
+        // for a file.
+        let rest = || self.rest(rung);
+        if contain("the spill thread", rest).is_none() {
+            self.log.lock().spill_no_more();
+        }
+    }
+
+    /// Loads and removes, and nothing else: what cannot be loaded without a panic is a gap.
+    fn rest(&self, rung: &Receiver<()>) {
+        while rung.recv().is_ok() {
+            loop {
+                // The log is not locked while this is done.
+                let Some(work) = self.log.lock().spill_work() else { break };
+                match work {
+                    SpillWork::Forget(places) => places.into_iter().for_each(drop_contained),
+                    SpillWork::Load(cursor, first, place) => {
+                        let load = || place.load_or_tell();
+                        let turns = contain("the load of a spilled file", load).flatten();
+                        self.log.lock().spill_loaded(cursor, first, turns);
+                    }
+                    // Nothing is written since the first panic.
+                    SpillWork::Write(_) | SpillWork::Nothing => {}
                 }
-                let source = io::Error::other(message_of(&*panic));
-                failed(&self.log, &self.tell, self.store.error("go on after a panic", source));
+                self.log.wake().notify();
             }
         }
     }
@@ -103,11 +126,7 @@ impl<T: Fn(SpillError)> Work<T> {
                 self.store.leave_unneeded();
             }
             SpillWork::Load(cursor, first, place) => {
-                let turns = place.load();
-                if let Err(error) = &turns {
-                    trace::error!(%error, "what went to a file cannot be read: it is a gap");
-                }
-                self.log.lock().spill_loaded(cursor, first, turns.ok());
+                self.log.lock().spill_loaded(cursor, first, place.load_or_tell());
             }
             SpillWork::Write(write) => self.write(&write),
             SpillWork::Nothing => {}
