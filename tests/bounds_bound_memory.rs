@@ -95,7 +95,7 @@ fn the_output_of_a_child_that_writes_little_beside_one_that_writes_much() {
         let before = live();
         let mut log = policy.log(Start::Now);
         let stdin = child.stdin().unwrap();
-        const TIMES: usize = 4_000;
+        const TIMES: usize = 12_000;
         for _ in 0..TIMES {
             stdin.write("\n").unwrap();
             while !within(log.next()).await.unwrap().entries().any(|it| it.child == child.id()) {}
@@ -109,8 +109,8 @@ fn the_output_of_a_child_that_writes_little_beside_one_that_writes_much() {
         let collected = within(waiting).await.unwrap();
         assert_eq!(collected.stdout.len() as u64 + collected.missing, 10 * TIMES as u64);
         assert_eq!(collected.missing, 0);
-        // The drivers keep 64 slabs to read into.
-        assert!(held < 2 * allowed + MIB + 4 * MIB, "{held} bytes for {allowed}");
+        println!("{held} bytes for {allowed}");
+        assert!(held < 2 * allowed + MIB, "{held} bytes for {allowed}");
         end(&policy).await;
     });
 }
@@ -148,7 +148,8 @@ fn what_a_share_has_dropped_is_not_kept_by_its_neighbours() {
         }
         let held = live().saturating_sub(before);
         let allowed = 256 * 1024 + 2_000 * 200;
-        assert!(held < 2 * allowed + MIB + 4 * MIB, "{held} bytes for {allowed}");
+        println!("{held} bytes for {allowed}");
+        assert!(held < 2 * allowed + MIB, "{held} bytes for {allowed}");
         end(&policy).await;
     });
 }
@@ -179,7 +180,8 @@ fn entries_that_wait_for_their_turn() {
         drop(log);
         let held = live().saturating_sub(before);
         let allowed = 256 * 1024 + TIMES * (10 + 200);
-        assert!(held < 2 * allowed + MIB + 4 * MIB, "{held} bytes for {allowed}");
+        println!("{held} bytes for {allowed}");
+        assert!(held < 2 * allowed + MIB, "{held} bytes for {allowed}");
         chatty.kill().await.unwrap();
         end(&policy).await;
     });

@@ -69,6 +69,36 @@ fn of_one_who_reads_the_log() {
     });
 }
 
+/// A waker whose destructor panics.
+struct EndsBadly;
+
+impl Wake for EndsBadly {
+    fn wake(self: Arc<Self>) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for EndsBadly {
+    fn drop(&mut self) {
+        panic!("injected: the destructor of a waker");
+    }
+}
+
+#[test]
+fn of_a_reader_that_goes_while_it_holds_reading_back() {
+    run_with_policy(async |policy| {
+        let mut reader = policy.log(Start::Now);
+        {
+            let waker = Waker::from(Arc::new(EndsBadly));
+            let mut context = Context::from_waker(&waker);
+            assert!(pin!(reader.next()).poll(&mut context).is_pending());
+        }
+        drop(reader);
+        let child = policy.spawn(Command::shell("head -c 30000000 /dev/zero")).await.unwrap();
+        assert_eq!(within(child.wait()).await.unwrap().output_bytes, 30_000_000);
+    });
+}
+
 #[test]
 fn of_one_who_waits_to_write() {
     run_with_policy(async |policy| {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 pub(crate) const SLAB_LEN: usize = 64 * 1024;
 
 /// Slabs kept for reuse at most; what is more goes back to the allocator.
-const KEPT: usize = 64;
+const KEPT: usize = 12;
 
 /// A pool of slabs. The last one returned is the first one taken: its lines are still in the cache.
 #[derive(Debug, Default)]

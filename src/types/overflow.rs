@@ -13,7 +13,8 @@ pub enum Overflow {
     DropOldest,
     /// The oldest entries that a lossless reader still wants go to files in the directory given to
     /// [`PolicyBuilder::spill`](crate::PolicyBuilder::spill), and come back when they are read. When
-    /// those are full, too, it is as [`Block`](Overflow::Block).
+    /// those are full, too, it is as [`Block`](Overflow::Block). While a reader reads them it holds
+    /// so much of them as is a quarter of the log's bound, and 1 MiB at most.
     Spill,
 }
 
