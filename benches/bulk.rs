@@ -4,7 +4,7 @@
 
 use std::{collections::HashMap, sync::PoisonError, time::Duration};
 
-use actix_process::{Command, Output};
+use actix_process::{Command, OutputTo};
 use criterion::{BenchmarkId, Criterion, Throughput};
 
 use actix_process_benches::{
@@ -24,7 +24,7 @@ fn writer(writers: usize) -> (String, u64) {
 
 /// Only the standard output is piped, as the peer's is.
 fn commands(part: &str, count: usize) -> Vec<Command> {
-    (0..count).map(|_| children::command(part).stderr(Output::Inherit)).collect()
+    (0..count).map(|_| children::command(part).stderr(OutputTo::Inherit)).collect()
 }
 
 fn since(start: u64) -> Duration {

@@ -10,7 +10,10 @@
 
 use std::{collections::HashMap, hint::black_box, time::Duration};
 
-use actix_process::{ChildId, Chunk, Lines, Output};
+use actix_process::{
+    ChildId, OutputTo,
+    log::{Chunk, Lines},
+};
 
 use actix_process_benches::{children, cpu_time, median, raw, short, sink, with_policy};
 
@@ -26,7 +29,7 @@ fn ours(lines: usize, mut count: impl FnMut(ChildId, &Chunk) -> usize + Unpin + 
         let total = sink::shared(0);
         let counted = total.clone();
         // Only stdout is piped, as in the raw loop.
-        let command = children::command(&format!("lines {lines}")).stderr(Output::Inherit);
+        let command = children::command(&format!("lines {lines}")).stderr(OutputTo::Inherit);
         sink::run(&policy, vec![command; CHILDREN], move |child, chunk| {
             *counted.lock().unwrap() += count(child, chunk);
         })

@@ -9,7 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_process::{ChildId, Chunk, Lines};
+use actix_process::{
+    ChildId,
+    log::{Chunk, Lines},
+};
 use criterion::{Criterion, Throughput};
 use futures::StreamExt;
 use tokio::{

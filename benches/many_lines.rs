@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_process::{Lines, Output};
+use actix_process::{OutputTo, log::Lines};
 use futures::{StreamExt, future, stream};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::{
@@ -31,7 +31,7 @@ fn ours(children: usize, at_a_time: usize) -> Duration {
         let count = sink::shared(0);
         let counted = count.clone();
         // Only stdout is piped, as the peer's.
-        let command = children::command(&writer()).stderr(Output::Inherit);
+        let command = children::command(&writer()).stderr(OutputTo::Inherit);
         let mut lines: HashMap<_, Lines> = HashMap::new();
         let begin = Instant::now();
         let exits =

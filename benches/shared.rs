@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use actix_process::{Fact, Output, ShareOutput, Start};
+use actix_process::{Fact, OutputTo, ShareOutput, Start};
 
 use actix_process_benches::{children, median, short, with_policy};
 
@@ -21,7 +21,7 @@ fn run(kind: ShareOutput, writes: usize, len: usize) -> Duration {
         let begin = Instant::now();
         let command = children::command(&format!("write {writes} {len} 0"));
         for _ in 0..WRITERS {
-            let command = command.clone().stdout(Output::Shared(shared.clone()));
+            let command = command.clone().stdout(OutputTo::Shared(shared.clone()));
             policy.spawn(command).await.unwrap();
         }
         let context = shared.id();

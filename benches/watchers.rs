@@ -13,8 +13,11 @@ use std::{
 };
 
 use actix_process::{
-    ChildWatcher, EventLoop, ExitHandler, ExitStatus, FastWatcher, MultiLoopWatcher, PidfdWatcher,
-    Policy, SafeWatcher, Spawn, ThreadedWatcher,
+    ExitStatus, Policy, Spawn,
+    asyncio::{
+        ChildWatcher, EventLoop, ExitHandler, FastWatcher, MultiLoopWatcher, PidfdWatcher,
+        SafeWatcher, ThreadedWatcher,
+    },
 };
 use actix_process_benches::cpu_time;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};

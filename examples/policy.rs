@@ -7,8 +7,11 @@ use std::{
 };
 
 use actix_process::{
-    ChildWatcher, Command, EventLoopPolicy, Policy, ThreadedWatcher, WatchError, event_loop_policy,
-    set_event_loop_policy,
+    Command, Policy,
+    asyncio::{
+        ChildWatcher, EventLoopPolicy, ThreadedWatcher, WatchError, event_loop_policy,
+        set_event_loop_policy,
+    },
 };
 
 /// Event loops as ever; children are waited for by threads.

@@ -20,13 +20,14 @@
 //!
 //! The messages are the API; the methods of [`PolicyHandle`] and [`Child`] are thin sugar over
 //! them. To the policy's address go [`Spawn`], [`SpawnPipeline`], [`Subscribe`], [`Unsubscribe`],
-//! [`Signal`], [`ShareOutput`] and [`Shutdown`]; subscribers receive [`ChildExited`], [`Lifecycle`] and [`OutputBatch`].
+//! [`SendSignal`], [`ShareOutput`] and [`Shutdown`]; subscribers receive [`ChildExited`],
+//! [`Lifecycle`] and [`OutputBatch`].
 //!
 //! # The promises
 //!
 //! 1. **One sequence.** Every chunk, gap and lifecycle fact of every child has a [`Seq`] in one
 //!    gapless order: the order in which the read loop observed it. A pipe's bytes keep their order.
-//!    Facts of one [`Turn`] are concurrent.
+//!    Facts of one [`Turn`](log::Turn) are concurrent.
 //! 2. **Exit after output, never after EOF.** [`ChildExited`] follows every byte that the child
 //!    itself wrote, and never waits for a grandchild that holds the pipe. It carries the child's
 //!    last [`Seq`], its status and its resource usage. [`Fact::Closed`] is a separate, later fact.
@@ -34,8 +35,8 @@
 //!    full mailboxes, stalled subscribers, and panics of handlers, waiters, the watcher, the read
 //!    loop and foreign code (`tracing` layers, wakers, destructors).
 //! 4. **No silent loss.** Bytes are dropped only if no lossless reader wants them or
-//!    [`Overflow::DropOldest`] was chosen, and a counted [`Gap`] stands in their place. A status that
-//!    someone else reaped is [`ExitStatus::Lost`] (returncode 255), never invented.
+//!    [`Overflow::DropOldest`] was chosen, and a counted [`Gap`](log::Gap) stands in their place. A
+//!    status that someone else reaped is [`ExitStatus::Lost`] (returncode 255), never invented.
 //! 5. **No leak.** No zombie, process of a child's group, descriptor or thread remains after a drop, a
 //!    failure or a shutdown; a signal never reaches a reused PID.
 //! 6. **Nobody blocks the loop.** Not a subscriber, not a stuck arbiter, not a chatty child; no
@@ -54,10 +55,11 @@
 //! for each trust domain. A process of the same user can open our ends of the pipes by `/proc` and
 //! take bytes out of them, which nothing prevents; exits it can neither take nor forge.
 //!
-//! # The way of a byte
+//! # The rooms
 //!
-//! `command -> spawn -> waiting and pipes -> read loop -> log -> subscribers`: the modules of this
-//! crate in that direction, each of which knows those before it only by their vocabulary.
+//! The source is one list of modules, from the ground up; each imports only those before it:
+//! `types`, `restart`, `sys`, `asyncio`, `command`, `pipes`, `log`, `cell`, `process`, `subscribe`,
+//! `read_loop`, `waiting`, `child`, `spawn`, `policy`. `ARCHITECTURE.md` tells what each one owns.
 //!
 //! # Tracing
 //!
@@ -65,63 +67,52 @@
 //! its spawn and exit. Restarts, pauses of reading, lost statuses and raised limits are events too.
 //! What children write is told only on request: [`LogReader::trace_lines`].
 
-mod asyncio;
+pub mod asyncio;
 mod cell;
 mod child;
 mod command;
-mod log;
+pub mod log;
 mod pipes;
 mod policy;
 mod process;
 mod read_loop;
-mod recording;
 mod restart;
 mod spawn;
-mod spill;
 mod subscribe;
 mod sys;
 mod types;
 mod waiting;
 
-pub use asyncio::{
-    ChildWatcher, ExitHandler, FastWatcher, MultiLoopWatcher, PidfdWatcher, Registering,
-    SafeWatcher, ThreadedWatcher, WatchedExit,
-};
-pub use asyncio::{
-    EventLoop, EventLoopPolicy, NoEventLoop, SignalArrived, SignalHandlerError, child_watcher,
-    event_loop_policy, set_child_watcher, set_event_loop_policy,
-};
-#[cfg(feature = "codec")]
-pub use child::DecodeError;
-#[cfg(feature = "regex")]
-pub use child::WaitForLineError;
-pub use child::{Child, ChildStdin, CollectedOutput, RunningPipeline};
+// What to run.
 pub use command::{
-    Command, ErrorOutput, Output, Pipeline, ProcessGroup, ShareOutput, SharedOutput, Stdin,
-    Terminal,
+    Command, ErrorTo, OutputTo, Pipeline, ProcessGroup, ShareOutput, SharedOutput, Stdin, Terminal,
 };
-pub use log::{
-    Batch, ChildLine, ChildLines, Chunk, Entry, Fact, Gap, Line, LineEnd, Lines, LogReader,
-    RegistrationOrder, Start,
-};
-pub use nix::sys::signal::Signal as UnixSignal;
+// Who runs it.
 pub use pipes::Driver;
 pub use policy::{Policy, PolicyBuilder, PolicyHandle, Shutdown};
-pub use process::Target;
-pub use recording::{Replay, ReplayError};
 pub use restart::Intensity;
+pub use spawn::{Spawn, SpawnPipeline};
+// The children.
+pub use child::{Child, ChildStdin, Output, RunningPipeline};
+pub use nix::sys::signal::Signal;
+pub use process::Target;
+pub use waiting::SendSignal;
+// What is told of them.
+#[doc(inline)]
+pub use log::recording;
+pub use log::{Entry, Fact, LogReader, Start};
+pub use subscribe::{Lifecycle, OutputBatch, Subscribe, Unsubscribe};
+pub use types::{
+    ChildExited, ChildId, ExitStatus, Overflow, PolicyStopped, ResourceUsage, Seq, SignalError,
+    Source, SpawnError, SpawnStep, StartError, SubscriptionId,
+};
+
+pub mod error;
+
+// Points at which the tests inject a panic.
 #[cfg(feature = "fault-injection")]
 #[doc(hidden)]
 pub use restart::{Fault, inject};
-pub use spawn::{Spawn, SpawnPipeline};
-pub use spill::{SpillError, replay_spilled};
-pub use subscribe::{Lifecycle, OutputBatch, Subscribe, Unsubscribe};
-pub use types::{
-    ChildExited, ChildId, Exit, ExitStatus, Overflow, Part, PolicyStopped, ResourceUsage, Seq,
-    SignalError, SpawnError, SpawnStep, StartError, StdinError, Stream, SubscriptionId,
-    TerminalError, Turn, WatchError,
-};
-pub use waiting::Signal;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -7,7 +7,7 @@ mod support;
 use std::{collections::HashMap, time::Duration};
 
 use actix_process::{
-    Child, Command, Driver, Fact, Fault, Output, PolicyHandle, Start, Stdin, Stream, Terminal,
+    Child, Command, Driver, Fact, Fault, OutputTo, PolicyHandle, Source, Start, Stdin, Terminal,
     inject,
 };
 use bytes::Bytes;
@@ -59,13 +59,13 @@ async fn nothing_is_lost(policy: &PolicyHandle, break_it: impl Fn()) {
     let fed = futures::future::try_join_all((0..4).map(fed)).await.unwrap();
     let noisy = shell(policy, "head -c 2000000 /dev/zero; head -c 300000 /dev/zero >&2").await;
     let paused = shell(policy, "sleep 0.02; head -c 300000 /dev/zero").await;
-    paused.pause(Stream::Stdout);
+    paused.pause(Source::Stdout);
     let line = "read x; echo got $x; exit 6";
     let on_terminal = policy.spawn(Command::shell(line).terminal(Terminal::default()));
     let on_terminal = on_terminal.await.unwrap();
     let shared = policy.attributed_output().await.unwrap();
     let attributed = Command::shell("for i in 1 2 3 4 5 6 7 8 9; do echo $i; sleep 0.01; done");
-    let attributed = attributed.stdout(Output::Shared(shared.clone()));
+    let attributed = attributed.stdout(OutputTo::Shared(shared.clone()));
     let attributed = policy.spawn(attributed).await.unwrap();
     let ends = |n: usize| shell(policy, format!("sleep 0.0{n}; echo {n}; exit {n}"));
     let ending = futures::future::join_all((0..10).map(ends)).await;
@@ -89,7 +89,7 @@ async fn nothing_is_lost(policy: &PolicyHandle, break_it: impl Fn()) {
     });
     within(futures::future::join_all(feeding)).await;
     let after = shell(policy, "echo after; exit 9").await;
-    paused.resume(Stream::Stdout);
+    paused.resume(Source::Stdout);
     on_terminal.stdin().unwrap().write("it\n").unwrap();
 
     let exit = within(after.wait()).await.unwrap();

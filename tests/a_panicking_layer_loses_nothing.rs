@@ -6,7 +6,7 @@ mod support;
 
 use std::{sync::Arc, time::Duration};
 
-use actix_process::{Command, Policy, SafeWatcher, Subscribe};
+use actix_process::{Command, Policy, Subscribe, asyncio::SafeWatcher};
 use support::{recorder, within};
 use tracing::{Event, Metadata, Subscriber, span};
 
@@ -63,8 +63,8 @@ fn at_spawns_exits_failures_signals_and_the_shutdown() {
             let mut builder = support::restarting(0);
             if hosted {
                 let watcher = SafeWatcher::new();
-                let on = actix_process::EventLoop::current();
-                actix_process::ChildWatcher::attach_loop(&watcher, on).unwrap();
+                let on = actix_process::asyncio::EventLoop::current();
+                actix_process::asyncio::ChildWatcher::attach_loop(&watcher, on).unwrap();
                 builder = builder.child_watcher(Arc::new(watcher));
             }
             let policy = builder.grace(Duration::from_millis(50)).start().unwrap();

@@ -5,7 +5,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use actix_process::{Command, Fault, Part, PolicyStopped, inject};
+use actix_process::{Command, Fault, PolicyStopped, error::Part, inject};
 use support::{until, within};
 use tempfile::TempDir;
 

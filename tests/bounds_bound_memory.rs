@@ -10,7 +10,7 @@ use std::{
 };
 
 use actix_process::{
-    Child, Command, Fact, Overflow, Policy, PolicyHandle, RegistrationOrder, Start, Stdin,
+    Child, Command, Fact, Overflow, Policy, PolicyHandle, Start, Stdin, log::SpawnOrder,
 };
 use support::{run, within};
 
@@ -160,7 +160,7 @@ fn entries_that_wait_for_their_turn() {
         let policy = Policy::builder().log_bound(256 * 1024).start().unwrap();
         let chatty = policy.spawn(Command::new("yes")).await.unwrap();
         let child = writer(&policy, 10).await;
-        let mut order = RegistrationOrder::default();
+        let mut order = SpawnOrder::default();
         let mut log = policy.log(Start::Beginning);
         let stdin = child.stdin().unwrap();
         let before = live();

@@ -10,7 +10,9 @@ use std::{
     time::Duration,
 };
 
-use actix_process::{Command, ExitStatus, Fact, SpawnStep, Start, Stdin, StdinError, Stream};
+use actix_process::{
+    Command, ExitStatus, Fact, Source, SpawnStep, Start, Stdin, error::StdinError,
+};
 use bytes::Bytes;
 use futures::StreamExt;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -171,15 +173,15 @@ fn a_paused_stream_blocks_its_child_and_loses_nothing() {
             let line = "read go; head -c 1000000 /dev/zero; echo done >&2; read go";
             let child = policy.spawn(fed(Command::shell(line))).await.unwrap();
             let mut log = policy.log(Start::Now);
-            child.pause(Stream::Stdout);
-            child.pause(Stream::Stdout);
+            child.pause(Source::Stdout);
+            child.pause(Source::Stdout);
             let stdin = child.stdin().unwrap();
             stdin.write("go\n").unwrap();
             // Standard error is read on; the line comes only when all is written.
             let done = child.wait_for_line("done", Duration::from_millis(30)).await;
             assert!(done.is_err(), "the child was not blocked");
-            child.resume(Stream::Stdout);
-            child.resume(Stream::Stdout);
+            child.resume(Source::Stdout);
+            child.resume(Source::Stdout);
             child.wait_for_line("done", support::DEADLINE).await.unwrap();
             stdin.write("go\n").unwrap();
             let exit = within(child.wait()).await.unwrap();
@@ -195,7 +197,7 @@ fn an_exit_is_seen_while_a_stream_is_paused_and_comes_after_what_its_pipe_held()
         for _ in 0..10 {
             let command = fed(Command::shell("read go; printf held; exit 4"));
             let child = policy.spawn(command).await.unwrap();
-            child.pause(Stream::Stdout);
+            child.pause(Source::Stdout);
             child.stdin().unwrap().write("go\n").unwrap();
             let output = within(child.output()).await.unwrap();
             assert_eq!(

@@ -20,8 +20,11 @@ use std::{
 
 use actix::{Actor, Context, Handler};
 use actix_process::{
-    ChildWatcher, EventLoop, ExitHandler, ExitStatus, FastWatcher, MultiLoopWatcher, PidfdWatcher,
-    SafeWatcher, ThreadedWatcher, WatchError, WatchedExit,
+    ExitStatus,
+    asyncio::{
+        ChildWatcher, EventLoop, ExitHandler, FastWatcher, MultiLoopWatcher, PidfdWatcher,
+        SafeWatcher, ThreadedWatcher, WatchError, WatchedExit,
+    },
 };
 use nix::{
     errno::Errno,

@@ -5,7 +5,7 @@ mod support;
 
 use std::io;
 
-use actix_process::{Command, ErrorOutput, Output, PolicyHandle, ProcessGroup, Stdin};
+use actix_process::{Command, ErrorTo, OutputTo, PolicyHandle, ProcessGroup, Stdin};
 use nix::{
     sys::{
         resource::{Resource, getrlimit},
@@ -108,11 +108,11 @@ fn outputs_apart_together_and_away() {
         };
         let pair = |out: &str, err: &str| (out.to_owned(), err.to_owned());
         assert_eq!(run(both.clone()).await, pair("outmore", "err"));
-        assert_eq!(run(both.clone().stderr(ErrorOutput::WithStdout)).await, pair("outerrmore", ""));
-        assert_eq!(run(both.clone().stderr(Output::Null)).await, pair("outmore", ""));
-        assert_eq!(run(both.clone().stdout(Output::Null)).await, pair("", "err"));
+        assert_eq!(run(both.clone().stderr(ErrorTo::WithStdout)).await, pair("outerrmore", ""));
+        assert_eq!(run(both.clone().stderr(OutputTo::Null)).await, pair("outmore", ""));
+        assert_eq!(run(both.clone().stdout(OutputTo::Null)).await, pair("", "err"));
         assert_eq!(
-            run(both.stdout(Output::Null).stderr(ErrorOutput::WithStdout)).await,
+            run(both.stdout(OutputTo::Null).stderr(ErrorTo::WithStdout)).await,
             pair("", "")
         );
     });
@@ -208,7 +208,7 @@ fn extra_descriptors_have_their_numbers_and_a_logged_one_its_stream() {
         while let Some(batch) = log.try_next() {
             for entry in batch.entries() {
                 if let actix_process::Fact::Chunk(chunk) = &entry.fact
-                    && chunk.stream == actix_process::Stream::Extra(4)
+                    && chunk.stream == actix_process::Source::Extra(4)
                 {
                     said.extend_from_slice(&chunk.bytes);
                 }

@@ -7,9 +7,11 @@ mod support;
 use std::{sync::Arc, thread};
 
 use actix_process::{
-    ChildWatcher, Command, EventLoop, EventLoopPolicy, ExitHandler, NoEventLoop, Policy,
-    ThreadedWatcher, WatchError, child_watcher, event_loop_policy, set_child_watcher,
-    set_event_loop_policy,
+    Command, Policy,
+    asyncio::{
+        ChildWatcher, EventLoop, EventLoopPolicy, ExitHandler, NoEventLoop, ThreadedWatcher,
+        WatchError, child_watcher, event_loop_policy, set_child_watcher, set_event_loop_policy,
+    },
 };
 use support::{run, run_in, within};
 

@@ -6,7 +6,7 @@ mod support;
 use std::collections::HashMap;
 
 use actix::Actor;
-use actix_process::{Command, Fact, ProcessGroup, Spawn, Start, Stream, Subscribe, UnixSignal};
+use actix_process::{Command, Fact, ProcessGroup, Signal, Source, Spawn, Start, Subscribe};
 use support::{recorder, run_with_policy};
 
 const MIB: usize = 1024 * 1024;
@@ -78,7 +78,7 @@ fn the_exit_does_not_wait_for_a_grandchild_that_holds_the_pipe() {
             match entry.fact {
                 Fact::Spawned { .. } => order.push("spawned".to_owned()),
                 Fact::Chunk(chunk) => {
-                    assert_eq!(chunk.stream, Stream::Stdout);
+                    assert_eq!(chunk.stream, Source::Stdout);
                     let text = String::from_utf8_lossy(&chunk.bytes).into_owned();
                     order.push(if chunk.after_exit { format!("after:{text}") } else { text });
                 }
@@ -108,7 +108,7 @@ fn a_killed_child_s_last_words_are_kept() {
                 }
             }
         }
-        child.signal(UnixSignal::SIGKILL).await.unwrap();
+        child.signal(Signal::SIGKILL).await.unwrap();
         assert_eq!(child.output().await.unwrap().stdout, b"words");
     });
 }

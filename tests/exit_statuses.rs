@@ -3,7 +3,7 @@
 
 mod support;
 
-use actix_process::{Command, ExitStatus, ProcessGroup, UnixSignal};
+use actix_process::{Command, ExitStatus, ProcessGroup, Signal};
 use support::run_with_policy;
 
 #[test]
@@ -23,9 +23,7 @@ fn codes_come_through() {
 fn signals_come_through() {
     run_with_policy(async |policy| {
         // Not SIGHUP: under nohup children ignore it.
-        for signal in
-            [UnixSignal::SIGTERM, UnixSignal::SIGKILL, UnixSignal::SIGALRM, UnixSignal::SIGUSR1]
-        {
+        for signal in [Signal::SIGTERM, Signal::SIGKILL, Signal::SIGALRM, Signal::SIGUSR1] {
             let child = policy.spawn(Command::new("sleep").arg("1000")).await.unwrap();
             child.signal(signal).await.unwrap();
             let exit = child.wait().await.unwrap();
@@ -56,7 +54,7 @@ fn a_child_that_is_stopped_has_not_ended() {
         })
         .await;
         assert!(child.try_wait().is_none());
-        child.signal(UnixSignal::SIGCONT).await.unwrap();
+        child.signal(Signal::SIGCONT).await.unwrap();
         assert_eq!(child.wait().await.unwrap().status, ExitStatus::Code(7));
     });
 }
@@ -91,7 +89,7 @@ fn a_group_is_signalled_as_a_whole() {
         let output = child.output().await.unwrap();
         let grandchild: i32 = String::from_utf8(output.stdout).unwrap().trim().parse().unwrap();
         assert!(support::exists(grandchild));
-        child.signal_group(UnixSignal::SIGKILL).await.unwrap();
+        child.signal_group(Signal::SIGKILL).await.unwrap();
         support::until("the grandchild is gone", || {
             // Where nobody reaps orphans it stays as a zombie.
             std::fs::read_to_string(format!("/proc/{grandchild}/stat"))
@@ -99,7 +97,7 @@ fn a_group_is_signalled_as_a_whole() {
         })
         .await;
         let alone = policy.spawn(Command::new("sleep").arg("1000")).await.unwrap();
-        let error = alone.signal_group(UnixSignal::SIGTERM).await.unwrap_err();
+        let error = alone.signal_group(Signal::SIGTERM).await.unwrap_err();
         assert!(error.to_string().contains("leads no process group"), "{error}");
     });
 }

@@ -11,8 +11,12 @@ use std::{
 };
 
 use actix_process::{
-    ChildWatcher, Command, EventLoop, ExitHandler, Fault, MultiLoopWatcher, PidfdWatcher, Policy,
-    ThreadedWatcher, WatchError, inject,
+    Command, Fault, Policy,
+    asyncio::{
+        ChildWatcher, EventLoop, ExitHandler, MultiLoopWatcher, PidfdWatcher, ThreadedWatcher,
+        WatchError,
+    },
+    inject,
 };
 use support::{children, restarting, until, within};
 
@@ -130,8 +134,8 @@ impl ChildWatcher for Hostile {
 
     fn close(&self) {}
 
-    fn registering(&self) -> actix_process::Registering {
-        actix_process::Registering::until(|| panic!("injected: registering"))
+    fn registering(&self) -> actix_process::asyncio::Registering {
+        actix_process::asyncio::Registering::until(|| panic!("injected: registering"))
     }
 }
 

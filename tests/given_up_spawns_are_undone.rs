@@ -7,8 +7,7 @@ mod support;
 use std::{collections::HashSet, time::Duration};
 
 use actix_process::{
-    Child, Command, Fact, Pipeline, PolicyHandle, ProcessGroup, Spawn, SpawnPipeline, Start,
-    UnixSignal,
+    Child, Command, Fact, Pipeline, PolicyHandle, ProcessGroup, Signal, Spawn, SpawnPipeline, Start,
 };
 use futures::FutureExt;
 use support::{children, run_with_policy, until, within};
@@ -54,7 +53,7 @@ async fn give_up<F: Future>(future: F, naps: usize) -> Option<F::Output> {
 }
 
 async fn kill(child: &Child) {
-    child.signal_group(UnixSignal::SIGKILL).await.unwrap();
+    child.signal_group(Signal::SIGKILL).await.unwrap();
 }
 
 /// One that has run before makes `all_end` wait for the others.

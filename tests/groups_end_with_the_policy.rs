@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_process::{Child, Command, Policy, PolicyHandle, ProcessGroup, UnixSignal};
+use actix_process::{Child, Command, Policy, PolicyHandle, ProcessGroup, Signal};
 use support::{until, within};
 
 fn leader(line: &str) -> Command {
@@ -55,9 +55,9 @@ fn it_can_be_signalled_until_it_has_ended() {
             policy.spawn(leader("sleep 1000 >/dev/null 2>&1 & echo $!; exit 0")).await.unwrap();
         let member = printed_pid(&child).await;
         within(child.wait()).await.unwrap();
-        child.signal_group(UnixSignal::SIGKILL).await.unwrap();
+        child.signal_group(Signal::SIGKILL).await.unwrap();
         until("the member is gone", || is_gone(member)).await;
-        assert!(child.signal(UnixSignal::SIGKILL).await.is_err(), "the child itself has ended");
+        assert!(child.signal(Signal::SIGKILL).await.is_err(), "the child itself has ended");
         policy.shutdown(support::DEADLINE).await;
     });
 }
@@ -105,7 +105,7 @@ fn a_child_that_joined_another_group_ends() {
         let command = Command::new("perl").arg("-e").arg(script);
         let child = policy.spawn(command.process_group(ProcessGroup::Own)).await.unwrap();
         printed_pid(&child).await;
-        child.signal_group(UnixSignal::SIGTERM).await.unwrap();
+        child.signal_group(Signal::SIGTERM).await.unwrap();
         assert_eq!(within(child.wait()).await.unwrap().status.returncode(), -libc::SIGTERM);
         within(policy.shutdown(Duration::ZERO)).await;
     });
@@ -126,7 +126,7 @@ fn a_shutdown_waits_for_no_group_that_is_empty() {
         let begin = Instant::now();
         within(policy.shutdown(support::DEADLINE)).await;
         assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
-        nix::sys::signal::kill(pid(escaped), UnixSignal::SIGKILL).unwrap();
+        nix::sys::signal::kill(pid(escaped), Signal::SIGKILL).unwrap();
     });
 }
 
@@ -146,7 +146,7 @@ fn a_shutdown_waits_for_no_zombie() {
         let begin = Instant::now();
         within(policy.shutdown(support::DEADLINE)).await;
         assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
-        nix::sys::signal::kill(pid(outside), UnixSignal::SIGKILL).unwrap();
+        nix::sys::signal::kill(pid(outside), Signal::SIGKILL).unwrap();
     });
 }
 

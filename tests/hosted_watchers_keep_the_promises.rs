@@ -8,9 +8,12 @@ mod support;
 use std::{sync::Arc, time::Duration};
 
 use actix_process::{
-    ChildWatcher, Command, EventLoop, ExitStatus, FastWatcher, Fault, MultiLoopWatcher,
-    PidfdWatcher, Policy, PolicyHandle, ProcessGroup, SafeWatcher, SpawnStep, Subscribe,
-    ThreadedWatcher, UnixSignal, inject,
+    Command, ExitStatus, Fault, Policy, PolicyHandle, ProcessGroup, Signal, SpawnStep, Subscribe,
+    asyncio::{
+        ChildWatcher, EventLoop, FastWatcher, MultiLoopWatcher, PidfdWatcher, SafeWatcher,
+        ThreadedWatcher,
+    },
+    inject,
 };
 use support::{recorder, run, within};
 
@@ -55,7 +58,7 @@ fn exits_follow_all_output_and_are_told_once() {
         let killed = policy.spawn(Command::new("sleep").arg("1000")).await.unwrap();
         killed.kill().await.unwrap();
         assert_eq!(within(killed.wait()).await.unwrap().status.returncode(), -9);
-        assert!(killed.signal(UnixSignal::SIGTERM).await.is_err());
+        assert!(killed.signal(Signal::SIGTERM).await.is_err());
         support::until("every exit is told", || record.exits().len() == 61).await;
         let mut told: Vec<_> = record.exits().iter().map(|exit| exit.child).collect();
         told.dedup();
@@ -120,7 +123,7 @@ fn a_watcher_that_lets_go_leaves_its_children_to_their_waiters() {
             assert_eq!(within(removed.wait()).await.unwrap().status.returncode(), -9);
         }
         watcher.close();
-        closed.signal(UnixSignal::SIGTERM).await.unwrap();
+        closed.signal(Signal::SIGTERM).await.unwrap();
         assert_eq!(within(closed.wait()).await.unwrap().status.returncode(), -15);
         let error = policy.spawn(Command::new("true")).await.unwrap_err();
         assert_eq!(error.step, SpawnStep::CheckWatcher);
@@ -176,8 +179,8 @@ impl ChildWatcher for Panics {
     fn add_child_handler(
         &self,
         _: i32,
-        _: actix_process::ExitHandler,
-    ) -> Result<(), actix_process::WatchError> {
+        _: actix_process::asyncio::ExitHandler,
+    ) -> Result<(), actix_process::asyncio::WatchError> {
         panic!("injected: add")
     }
 
@@ -185,7 +188,7 @@ impl ChildWatcher for Panics {
         panic!("injected: remove")
     }
 
-    fn attach_loop(&self, _: Option<EventLoop>) -> Result<(), actix_process::WatchError> {
+    fn attach_loop(&self, _: Option<EventLoop>) -> Result<(), actix_process::asyncio::WatchError> {
         panic!("injected: attach")
     }
 
@@ -195,7 +198,7 @@ impl ChildWatcher for Panics {
 
     fn close(&self) {}
 
-    fn registering(&self) -> actix_process::Registering {
+    fn registering(&self) -> actix_process::asyncio::Registering {
         panic!("injected: registering")
     }
 }

@@ -7,8 +7,9 @@ mod support;
 use std::fmt::Debug;
 
 use actix_process::{
-    ChildLines, Command, Fact, Lines, Output, OutputBatch, RegistrationOrder, Replay, Spawn,
-    SpawnPipeline, Start, Stdin, Subscribe,
+    Command, Fact, OutputBatch, OutputTo, Spawn, SpawnPipeline, Start, Stdin, Subscribe,
+    log::{ChildLines, Lines, SpawnOrder},
+    recording::Replay,
 };
 use support::{recorder, run_with_policy, within};
 
@@ -65,7 +66,7 @@ fn no_handle_and_no_message_shows_what_may_be_secret() {
         stdin.write(SECRET).unwrap_err();
         let batch = within(reader.next()).await.unwrap();
         let (mut lines, mut child_lines) = (Lines::default(), ChildLines::default());
-        let mut order = RegistrationOrder::default();
+        let mut order = SpawnOrder::default();
         let mut seen = false;
         for entry in record.entries() {
             hides(&entry);
@@ -95,7 +96,7 @@ fn no_handle_and_no_message_shows_what_may_be_secret() {
             &child_lines,
             &order,
             &shared,
-            &Output::Shared(shared.clone()),
+            &OutputTo::Shared(shared.clone()),
             &running,
         ] {
             hides(what);

@@ -17,9 +17,10 @@ use std::{
 
 use actix::{Actor, Arbiter, Context, Handler};
 use actix_process::{
-    ChildId, Command, Fact, Fault, Gap, Lifecycle, LogReader, OutputBatch, Overflow, Policy,
-    PolicyBuilder, PolicyHandle, ReplayError, SpawnStep, Start, StartError, Subscribe, inject,
-    replay_spilled,
+    ChildId, Command, Fact, Fault, Lifecycle, LogReader, OutputBatch, Overflow, Policy,
+    PolicyBuilder, PolicyHandle, SpawnStep, Start, StartError, Subscribe, inject,
+    log::Gap,
+    recording::{ReplayError, replay_spilled},
 };
 use support::{lock, recorder, within};
 use tempfile::TempDir;
@@ -266,7 +267,7 @@ async fn read(reader: &mut LogReader, wanted: u64) {
     }
 }
 
-fn bytes_in(batch: &actix_process::Batch) -> u64 {
+fn bytes_in(batch: &actix_process::log::Batch) -> u64 {
     let chunks = batch.entries().map(|entry| match &entry.fact {
         Fact::Chunk(chunk) => chunk.bytes.len() as u64,
         Fact::Spawned { .. } | Fact::Exited(_) | Fact::Closed => 0,

@@ -5,7 +5,7 @@ mod support;
 
 use std::{collections::HashSet, time::Duration};
 
-use actix_process::{Command, Fault, Lifecycle, Part, PolicyStopped, Subscribe, inject};
+use actix_process::{Command, Fault, Lifecycle, PolicyStopped, Subscribe, error::Part, inject};
 use support::recorder;
 
 const CHILDREN: usize = 100;

@@ -6,8 +6,9 @@ mod support;
 use std::{fs, path::Path, time::Duration};
 
 use actix_process::{
-    Command, ErrorOutput, ExitStatus, Fact, FastWatcher, Fault, Output, Pipeline, Policy,
-    PolicyHandle, PolicyStopped, ProcessGroup, SpawnPipeline, SpawnStep, Start, Stdin, inject,
+    Command, ErrorTo, ExitStatus, Fact, Fault, OutputTo, Pipeline, Policy, PolicyHandle,
+    PolicyStopped, ProcessGroup, SpawnPipeline, SpawnStep, Start, Stdin, asyncio::FastWatcher,
+    inject,
 };
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use support::{
@@ -70,12 +71,12 @@ fn the_outer_streams_are_what_the_commands_say_and_the_inner_ones_are_not() {
         let shared = policy.shared_output().await.unwrap();
         let first = Command::shell("cat; echo lost >&2")
             .stdin(Stdin::Piped)
-            .stdout(Output::Shared(shared))
-            .stderr(Output::Log);
+            .stdout(OutputTo::Shared(shared))
+            .stderr(OutputTo::Log);
         let second = Command::shell("cat; echo joined >&2")
             .stdin(Stdin::Bytes("not this".into()))
-            .stdout(Output::Inherit)
-            .stderr(ErrorOutput::WithStdout);
+            .stdout(OutputTo::Inherit)
+            .stderr(ErrorTo::WithStdout);
         let third = Command::new("cat").stdin(Stdin::Piped);
         let running = policy.spawn_pipeline(first.pipe_to(second).pipe_to(third)).await.unwrap();
         let [first, second, third] = running.children() else { panic!("three children") };
@@ -170,7 +171,7 @@ fn where_descriptors_run_out_nothing_is_left_either() {
                 .map(|(reader, _)| std::os::fd::AsRawFd::as_raw_fd(&reader))
                 .unwrap();
             setrlimit(Resource::RLIMIT_NOFILE, lowest as u64 + spare, hard).unwrap();
-            let quiet = |program| Command::new(program).stderr(Output::Null);
+            let quiet = |program| Command::new(program).stderr(OutputTo::Null);
             let pipeline = quiet("true").pipe_to(quiet("cat")).pipe_to(quiet("cat"));
             let running = policy.spawn_pipeline(pipeline).await;
             setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
@@ -200,8 +201,8 @@ fn where_descriptors_run_out_nothing_is_left_either() {
 fn every_status_is_kept_under_a_watcher_that_reaps_whatever_has_ended() {
     run(async || {
         let watcher = std::sync::Arc::new(FastWatcher::new());
-        let event_loop = actix_process::EventLoop::current();
-        actix_process::ChildWatcher::attach_loop(&*watcher, event_loop).unwrap();
+        let event_loop = actix_process::asyncio::EventLoop::current();
+        actix_process::asyncio::ChildWatcher::attach_loop(&*watcher, event_loop).unwrap();
         let policy = Policy::builder().child_watcher(watcher.clone()).start().unwrap();
         for _ in 0..20 {
             let pipeline = Command::shell("exit 1")
@@ -214,7 +215,7 @@ fn every_status_is_kept_under_a_watcher_that_reaps_whatever_has_ended() {
             assert_eq!(error.step, SpawnStep::Execute);
         }
         policy.shutdown(Duration::ZERO).await;
-        actix_process::ChildWatcher::close(&*watcher);
+        actix_process::asyncio::ChildWatcher::close(&*watcher);
     });
 }
 

@@ -6,8 +6,9 @@ mod support;
 use std::{thread, time::Duration};
 
 use actix_process::{
-    Batch, Command, DecodeError, Fact, LineEnd, Policy, RegistrationOrder, Seq, Start, Stdin,
-    Stream, Subscribe, WaitForLineError,
+    Command, Fact, Policy, Seq, Source, Start, Stdin, Subscribe,
+    error::{DecodeError, WaitForLineError},
+    log::{Batch, LineEnd, SpawnOrder},
 };
 use futures::StreamExt;
 use support::{recorder, run, run_with_policy, until, within};
@@ -131,9 +132,9 @@ fn a_line_is_waited_for_in_history_and_live() {
         let line = "echo early; echo port 4711 >&2; sleep 0.1; echo late; printf tail; sleep 0.1";
         let child = policy.spawn(Command::shell(line)).await.unwrap();
         let found = child.wait_for_line("^port [0-9]+$", support::DEADLINE).await.unwrap();
-        assert_eq!((found.stream, &found.line.bytes[..]), (Stream::Stderr, &b"port 4711"[..]));
+        assert_eq!((found.stream, &found.line.bytes[..]), (Source::Stderr, &b"port 4711"[..]));
         let early = child.wait_for_line("early", support::DEADLINE).await.unwrap();
-        assert_eq!(early.stream, Stream::Stdout);
+        assert_eq!(early.stream, Source::Stdout);
         child.wait_for_line("late", support::DEADLINE).await.unwrap();
         let tail = child.wait_for_line("tail", support::DEADLINE).await.unwrap();
         assert_eq!(tail.line.end, LineEnd::Unterminated);
@@ -160,7 +161,7 @@ fn a_stream_is_decoded_from_its_first_byte_to_its_end() {
             if round % 2 == 0 {
                 within(child.wait()).await.unwrap();
             }
-            let frames: Vec<_> = within(child.decode(Stream::Stdout, Netstring).collect()).await;
+            let frames: Vec<_> = within(child.decode(Source::Stdout, Netstring).collect()).await;
             let frames: Vec<_> = frames.into_iter().map(|frame| frame.map_err(drop)).collect();
             assert_eq!(frames, [Ok("abc".into()), Ok("defgh".into()), Err(())]);
         }
@@ -197,7 +198,7 @@ fn registration_order_is_the_same_whatever_the_children_do() {
                     format!("for i in 1 2 3 4 5 6; do echo {number}.$i; done; exit {number}");
                 children.push(policy.spawn(Command::shell(line)).await.unwrap());
             }
-            let mut order = RegistrationOrder::default();
+            let mut order = SpawnOrder::default();
             let mut bytes = Vec::new();
             let mut exits = 0;
             while exits < children.len() {
@@ -228,7 +229,7 @@ fn a_child_whose_entries_are_gone_is_told_to_be_and_not_waited_for() {
             let other = policy.spawn(Command::shell("head -c 100000 /dev/zero")).await.unwrap();
             within(other.wait()).await.unwrap();
         }
-        let frames: Vec<_> = within(child.decode(Stream::Stdout, Netstring).collect()).await;
+        let frames: Vec<_> = within(child.decode(Source::Stdout, Netstring).collect()).await;
         assert!(matches!(frames[..], [Err(DecodeError::Gone)]));
         let line = child.wait_for_line("gone", support::DEADLINE).await;
         assert!(matches!(line, Err(WaitForLineError::Ended(_))), "{line:?}");

@@ -5,7 +5,7 @@ mod support;
 
 use std::collections::HashMap;
 
-use actix_process::{ChildId, Command, Fact, LogReader, Output, Start};
+use actix_process::{ChildId, Command, Fact, LogReader, OutputTo, Start};
 use support::{run_with_policy, within};
 
 /// What the context holds until it is closed, and after how many bytes each child's exit came.
@@ -46,7 +46,7 @@ fn two_children_write_at_once_and_no_byte_is_lost_or_torn() {
                 let line = format!(
                     "for i in 1 2 3 4 5 6 7 8; do printf '%{size}s' '' | tr ' ' {letter}; done"
                 );
-                let output = Output::Shared(shared.clone());
+                let output = OutputTo::Shared(shared.clone());
                 let command = Command::shell(line).stdout(output.clone()).stderr(output);
                 children.push(policy.spawn(command).await.unwrap());
             }
@@ -72,7 +72,7 @@ fn an_exit_comes_after_all_that_the_child_wrote_to_the_shared_context() {
         for _ in 0..20 {
             let mut log = policy.log(Start::Now);
             let shared = policy.shared_output().await.unwrap();
-            let output = Output::Shared(shared.clone());
+            let output = OutputTo::Shared(shared.clone());
             let command = Command::shell("head -c 50000 /dev/zero").stdout(output);
             let child = policy.spawn(command).await.unwrap();
             let context = shared.id();
@@ -89,7 +89,7 @@ fn a_context_outlives_its_children_and_ends_with_its_last_handle() {
         let mut log = policy.log(Start::Now);
         let shared = policy.shared_output().await.unwrap();
         for _ in 0..3 {
-            let command = Command::shell("echo again").stdout(Output::Shared(shared.clone()));
+            let command = Command::shell("echo again").stdout(OutputTo::Shared(shared.clone()));
             let child = policy.spawn(command).await.unwrap();
             within(child.wait()).await.unwrap();
         }
@@ -131,8 +131,8 @@ fn two_children_write_to_an_attributed_context_and_no_chunk_is_of_both() {
                 // Each block is one write of one process.
                 let (from, block) = (format!("if={}", file.display()), format!("bs={size}"));
                 let command = Command::new("dd").args([from, block]);
-                let output = Output::Shared(shared.clone());
-                let command = command.stdout(output).stderr(Output::Null);
+                let output = OutputTo::Shared(shared.clone());
+                let command = command.stdout(output).stderr(OutputTo::Null);
                 children.push((policy.spawn(command).await.unwrap(), letter));
             }
             let context = shared.id();
@@ -156,7 +156,7 @@ fn what_descendants_write_to_an_attributed_context_is_theirs() {
         let mut log = policy.log(Start::Now);
         let shared = policy.attributed_output().await.unwrap();
         let line = "for n in 1 2 3 4 5; do echo $$; sh -c 'echo $$'; done";
-        let command = Command::shell(line).stdout(Output::Shared(shared.clone()));
+        let command = Command::shell(line).stdout(OutputTo::Shared(shared.clone()));
         let child = policy.spawn(command).await.unwrap();
         let context = shared.id();
         drop(shared);
@@ -178,7 +178,7 @@ fn an_exit_comes_after_all_that_the_child_wrote_to_an_attributed_context() {
         for _ in 0..20 {
             let mut log = policy.log(Start::Now);
             let shared = policy.attributed_output().await.unwrap();
-            let output = Output::Shared(shared.clone());
+            let output = OutputTo::Shared(shared.clone());
             let command = Command::shell("head -c 150000 /dev/zero").stdout(output);
             let child = policy.spawn(command).await.unwrap();
             let context = shared.id();
@@ -195,7 +195,7 @@ fn an_attributed_context_is_paused_and_resumed_by_the_slowest_reader() {
         let mut log = policy.log(Start::Now);
         let shared = policy.attributed_output().await.unwrap();
         let command = Command::new("head").args(["-c", "32000000", "/dev/zero"]);
-        let child = policy.spawn(command.stdout(Output::Shared(shared.clone()))).await.unwrap();
+        let child = policy.spawn(command.stdout(OutputTo::Shared(shared.clone()))).await.unwrap();
         let waited = tokio::time::timeout(std::time::Duration::from_millis(200), child.wait());
         assert!(waited.await.is_err(), "the child was not blocked");
         let context = shared.id();

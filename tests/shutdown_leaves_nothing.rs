@@ -146,7 +146,7 @@ fn a_stopped_child_is_continued_to_hear_the_term() {
     run(async || {
         let policy = Policy::start().unwrap();
         let child = policy.spawn(Command::new("sleep").arg("1000")).await.unwrap();
-        child.signal(actix_process::UnixSignal::SIGSTOP).await.unwrap();
+        child.signal(actix_process::Signal::SIGSTOP).await.unwrap();
         policy.shutdown(support::DEADLINE).await;
         let status = child.wait().await.unwrap().status;
         assert_eq!(status, ExitStatus::Signaled { signal: libc::SIGTERM, core_dumped: false });

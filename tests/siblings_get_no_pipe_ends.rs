@@ -3,7 +3,7 @@
 
 mod support;
 
-use actix_process::{Command, ErrorOutput};
+use actix_process::{Command, ErrorTo};
 use support::run_with_both_launches;
 
 #[test]
@@ -17,7 +17,7 @@ fn concurrent_children_have_their_three_streams_and_no_more() {
         let others = std::thread::spawn(move || (0..50).all(|_| listing() == theirs));
         let spawns = (0..200).map(|n| {
             let command = Command::new("ls").arg("/proc/self/fd");
-            let both = if n % 2 == 0 { ErrorOutput::WithStdout } else { ErrorOutput::default() };
+            let both = if n % 2 == 0 { ErrorTo::WithStdout } else { ErrorTo::default() };
             policy.spawn(command.stderr(both))
         });
         for child in futures::future::try_join_all(spawns).await.unwrap() {

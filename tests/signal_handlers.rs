@@ -9,7 +9,7 @@ use std::sync::{
 };
 
 use actix::{Actor, Context, Handler, Recipient};
-use actix_process::{EventLoop, SignalArrived, SignalHandlerError};
+use actix_process::asyncio::{EventLoop, SignalArrived, SignalHandlerError};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, raise, sigaction};
 use support::{run, until};
 

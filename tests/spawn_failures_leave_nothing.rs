@@ -24,7 +24,7 @@ async fn fails(policy: &PolicyHandle, command: &Command, step: SpawnStep, errno:
 fn programs_that_cannot_be_executed() {
     run_with_both_launches(async |policy| {
         let bystander = policy
-            .spawn(Command::new("cat").arg("/dev/zero").stdout(actix_process::Output::Null))
+            .spawn(Command::new("cat").arg("/dev/zero").stdout(actix_process::OutputTo::Null))
             .await
             .unwrap();
         let dir = tempfile::tempdir().unwrap();

@@ -12,8 +12,8 @@ use std::{
 };
 
 use actix_process::{
-    Command, Fact, LogReader, Overflow, Policy, PolicyHandle, Replay, ReplayError, Start,
-    replay_spilled,
+    Command, Fact, LogReader, Overflow, Policy, PolicyHandle, Start,
+    recording::{Replay, ReplayError, replay_spilled},
 };
 use nix::sys::stat::{Mode, umask};
 use support::{again, within};

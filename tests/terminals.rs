@@ -7,8 +7,9 @@ mod support;
 use std::time::Duration;
 
 use actix_process::{
-    Child, Command, Entry, Fact, Pipeline, PolicyHandle, SpawnStep, Start, StdinError, Stream,
-    Terminal, TerminalError, UnixSignal,
+    Child, Command, Entry, Fact, Pipeline, PolicyHandle, Signal, Source, SpawnStep, Start,
+    Terminal,
+    error::{StdinError, TerminalError},
 };
 use support::{run_with_policy, within};
 
@@ -67,7 +68,7 @@ fn what_is_typed_is_echoed_or_not_and_ctrl_d_ends_it() {
             while let Some(batch) = log.try_next() {
                 for entry in batch.entries().filter(|entry| entry.child == child.id()) {
                     if let Fact::Chunk(chunk) = &entry.fact {
-                        assert_eq!(chunk.stream, Stream::Stdout);
+                        assert_eq!(chunk.stream, Source::Stdout);
                         text.push_str(std::str::from_utf8(&chunk.bytes).unwrap());
                     }
                 }
@@ -99,7 +100,7 @@ fn what_a_paused_terminal_holds_at_the_exit_comes_before_it() {
     run_with_policy(async |policy| {
         for round in 0..10 {
             let child = on_terminal(policy, "read line; printf '%3000s' x; exit 4").await;
-            child.pause(Stream::Stdout);
+            child.pause(Source::Stdout);
             child.stdin().unwrap().write("go on\n").unwrap();
             let exit = within(child.wait()).await.unwrap();
             // The echo of what was typed, and all that it wrote.
@@ -123,7 +124,7 @@ fn a_child_that_lets_go_of_its_terminal_can_take_it_again() {
         child.wait_for_line("ready", SOON).await.unwrap();
         child.hang_up().await.unwrap();
         let exit = within(child.wait()).await.unwrap();
-        assert_eq!(exit.status.returncode(), -(UnixSignal::SIGHUP as i32));
+        assert_eq!(exit.status.returncode(), -(Signal::SIGHUP as i32));
     });
 }
 
@@ -183,7 +184,7 @@ fn a_terminal_that_is_hung_up_ends_its_session() {
         child.wait_for_line("ready", SOON).await.unwrap();
         child.hang_up().await.unwrap();
         let exit = within(child.wait()).await.unwrap();
-        assert_eq!(exit.status.returncode(), -(UnixSignal::SIGHUP as i32));
+        assert_eq!(exit.status.returncode(), -(Signal::SIGHUP as i32));
         assert_eq!(exit.output_bytes, 7);
         assert!(child.stdin().unwrap().write("x").is_err());
         assert!(matches!(child.hang_up().await, Err(TerminalError::Closed(_))));

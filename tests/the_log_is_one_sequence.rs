@@ -5,7 +5,7 @@ mod support;
 
 use std::collections::{HashMap, HashSet};
 
-use actix_process::{Command, Fact, Policy, Start, Stream, Subscribe};
+use actix_process::{Command, Fact, Policy, Source, Start, Subscribe};
 use support::{recorder, run, run_with_policy};
 
 #[test]
@@ -156,7 +156,7 @@ fn standard_error_is_told_apart() {
         let child = policy.spawn(Command::shell("echo out; echo err >&2")).await.unwrap();
         let output = child.output().await.unwrap();
         assert_eq!((output.stdout, output.stderr), (b"out\n".to_vec(), b"err\n".to_vec()));
-        let streams: HashSet<Stream> = policy
+        let streams: HashSet<Source> = policy
             .log(Start::Beginning)
             .try_next()
             .unwrap()

@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use actix_process::{Command, Output, ProcessGroup, Stdin, Stream, UnixSignal};
+use actix_process::{Command, OutputTo, ProcessGroup, Signal, Source, Stdin};
 use support::{run_with_policy, within};
 
 /// The pipes of this process: `(descriptor, what it is)`.
@@ -46,7 +46,7 @@ fn one_that_reads_while_an_ended_child_is_drained_blocks_nothing() {
             let line = "read go; sleep 1000 & head -c 60000 /dev/zero; exit 3";
             let command = Command::shell(line).process_group(ProcessGroup::Own);
             let child = policy.spawn(command.stdin(Stdin::Piped)).await.unwrap();
-            child.pause(Stream::Stdout);
+            child.pause(Source::Stdout);
             let over = Arc::new(AtomicBool::new(false));
             let theirs = fs::read_link(format!("/proc/{}/fd/1", child.pid())).unwrap();
             let ours = pipes().difference(&before).cloned().collect::<Vec<_>>();
@@ -71,7 +71,7 @@ fn one_that_reads_while_an_ended_child_is_drained_blocks_nothing() {
             assert_eq!(within(other.output()).await.unwrap().stdout, b"on\n");
             over.store(true, SeqCst);
             thieves.into_iter().for_each(|thief| thief.join().unwrap());
-            child.signal_group(UnixSignal::SIGKILL).await.unwrap();
+            child.signal_group(Signal::SIGKILL).await.unwrap();
         }
         within(policy.shutdown(Duration::ZERO)).await;
     });
@@ -83,7 +83,8 @@ fn one_that_takes_the_word_of_an_exit_or_forges_it_takes_no_exit() {
     run_with_policy(async |policy| {
         for (round, forged) in [false, true].into_iter().cycle().take(20).enumerate() {
             let before = pipes();
-            let quiet = Command::shell("read go; exit 5").stdout(Output::Null).stderr(Output::Null);
+            let quiet =
+                Command::shell("read go; exit 5").stdout(OutputTo::Null).stderr(OutputTo::Null);
             let child = policy.spawn(quiet.stdin(Stdin::Piped)).await.unwrap();
             let mine = fs::read_link(format!("/proc/{}/fd/0", child.pid())).unwrap();
             let status: Vec<_> = pipes()

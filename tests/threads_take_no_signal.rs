@@ -6,8 +6,8 @@ mod support;
 use std::{fs, os::unix::process::CommandExt, time::Duration};
 
 use actix_process::{
-    ChildWatcher, Command, EventLoop, ExitHandler, Fact, MultiLoopWatcher, Overflow, Policy,
-    ThreadedWatcher,
+    Command, Fact, Overflow, Policy,
+    asyncio::{ChildWatcher, EventLoop, ExitHandler, MultiLoopWatcher, ThreadedWatcher},
 };
 use nix::sys::{
     resource::{Resource, getrlimit, setrlimit},

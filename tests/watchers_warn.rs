@@ -5,7 +5,7 @@ mod support;
 
 use std::sync::Arc;
 
-use actix_process::{
+use actix_process::asyncio::{
     ChildWatcher, EventLoop, ExitHandler, FastWatcher, MultiLoopWatcher, PidfdWatcher, SafeWatcher,
     ThreadedWatcher,
 };

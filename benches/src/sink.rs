@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use actix::{Actor, Context, Handler};
-use actix_process::{ChildId, Chunk, Command, Fact, OutputBatch, PolicyHandle, Subscribe};
+use actix_process::{ChildId, Command, Fact, OutputBatch, PolicyHandle, Subscribe, log::Chunk};
 use futures::{StreamExt, future, stream};
 use tokio::sync::oneshot;
 

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use actix_process::{ChildWatcher, EventLoop, ExitHandler, WatchError, WatchedExit};
+use actix_process::asyncio::{ChildWatcher, EventLoop, ExitHandler, WatchError, WatchedExit};
 
 type Handlers = Mutex<HashMap<i32, ExitHandler>>;
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 use actix::Recipient;
-use actix_process::{LineEnd, Lines};
+use actix_process::log::{LineEnd, Lines};
 use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},

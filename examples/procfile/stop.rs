@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use actix_process::{Child, SignalError, UnixSignal};
+use actix_process::{Child, Signal, SignalError};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::tool::{Family, GRACE, Process};
@@ -22,7 +22,7 @@ pub(crate) async fn stop(
     child: &Child,
     say: impl Fn(String),
 ) -> Vec<Process> {
-    let send = async |signal: UnixSignal| match child.signal_group(signal).await {
+    let send = async |signal: Signal| match child.signal_group(signal).await {
         // It ended meanwhile, or the policy is ending everything.
         Ok(()) | Err(SignalError::Ended(_) | SignalError::Stopped(_)) => {}
         Err(error) => say(error.to_string()),
@@ -31,12 +31,12 @@ pub(crate) async fn stop(
     // Whose the strays are is known as long as their parents are there.
     let strays = family.strays(Some(name));
     // What is stopped acts on TERM when it is continued.
-    send(UnixSignal::SIGTERM).await;
-    send(UnixSignal::SIGCONT).await;
+    send(Signal::SIGTERM).await;
+    send(Signal::SIGCONT).await;
     family.terminate(strays, Some(name));
     if !has_gone(family, name, child, GRACE).await {
         say(format!("it still runs after {} s: KILL to its group", GRACE.as_secs()));
-        send(UnixSignal::SIGKILL).await;
+        send(Signal::SIGKILL).await;
         family.kill_strays(Some(name));
         has_gone(family, name, child, KILLED).await;
     }

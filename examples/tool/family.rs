@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_process::{Command, PolicyHandle, ProcessGroup, Shutdown, UnixSignal};
+use actix_process::{Command, PolicyHandle, ProcessGroup, Shutdown, Signal};
 use nix::{
     errno::Errno,
     sys::{
@@ -94,14 +94,14 @@ impl Family {
     pub(crate) fn terminate(&self, strays: Vec<Id>, name: Option<usize>) {
         let mut told = std::mem::take(&mut self.lock().told);
         // What is stopped acts on TERM when it is continued.
-        self.signal(strays, name, &[UnixSignal::SIGTERM, UnixSignal::SIGCONT], &mut told);
+        self.signal(strays, name, &[Signal::SIGTERM, Signal::SIGCONT], &mut told);
         let mut seen = self.lock();
         told.retain(|id| seen.relatives.contains_key(id));
         seen.told.extend(told);
     }
 
     pub(crate) fn kill_strays(&self, name: Option<usize>) {
-        self.signal(self.strays(name), name, &[UnixSignal::SIGKILL], &mut HashSet::new());
+        self.signal(self.strays(name), name, &[Signal::SIGKILL], &mut HashSet::new());
     }
 
     /// Signals all that have not had it, until nobody new has come.
@@ -109,7 +109,7 @@ impl Family {
         &self,
         mut strays: Vec<Id>,
         name: Option<usize>,
-        signals: &[UnixSignal],
+        signals: &[Signal],
         told: &mut HashSet<Id>,
     ) {
         for _ in 0..ROUNDS {

@@ -3,13 +3,16 @@
 
 use std::collections::HashMap;
 
-use actix_process::{ChildLines, Chunk, Fact, LineEnd, Stream};
+use actix_process::{
+    Fact, Source,
+    log::{ChildLines, Chunk, LineEnd},
+};
 
 use super::text::uncut;
 
 /// A line, or a part of one.
 pub(crate) struct LinePart<'a> {
-    pub(crate) stream: Stream,
+    pub(crate) stream: Source,
     pub(crate) text: &'a [u8],
     /// The next one of this stream goes on with the same line.
     pub(crate) is_cut: bool,
@@ -19,9 +22,9 @@ pub(crate) struct LinePart<'a> {
 #[derive(Default)]
 pub(crate) struct LineParts {
     lines: ChildLines,
-    returns: HashMap<Stream, Returns>,
+    returns: HashMap<Source, Returns>,
     /// The bytes of a character whose rest comes with the stream's next part.
-    begun: HashMap<Stream, Vec<u8>>,
+    begun: HashMap<Source, Vec<u8>>,
 }
 
 impl LineParts {

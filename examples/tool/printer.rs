@@ -4,7 +4,7 @@
 use std::{collections::HashMap, io};
 
 use actix::prelude::*;
-use actix_process::{ChildId, Entry, Fact, OutputBatch, Stream};
+use actix_process::{ChildId, Entry, Fact, OutputBatch, Source};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::{
@@ -72,8 +72,8 @@ impl Printer {
         let (paint, out) = (&self.paint, &mut self.out);
         parts.push(&entry.fact, |part| {
             let mark = match part.stream {
-                Stream::Stdout | Stream::Extra(_) => '|',
-                Stream::Stderr => '!',
+                Source::Stdout | Source::Extra(_) => '|',
+                Source::Stderr => '!',
             };
             paint.line(out, *name, mark, part.text, part.is_cut);
         });

@@ -2,8 +2,8 @@
 
 use std::{collections::HashMap, fs};
 
-use actix_process::UnixSignal;
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use actix_process::Signal;
+use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
 
 use super::text::visible;
 
@@ -67,8 +67,9 @@ impl Process {
 impl Id {
     /// Signals this process and no other one. One that has ended needs no signal, and one that
     /// refuses is named in the end.
-    pub(crate) fn signal(self, signal: UnixSignal) {
-        let (pid, signal) = (Pid::from_raw(self.pid), Signal::from_named_raw(signal as i32));
+    pub(crate) fn signal(self, signal: Signal) {
+        let (pid, signal) =
+            (Pid::from_raw(self.pid), rustix::process::Signal::from_named_raw(signal as i32));
         let (Some(pid), Some(signal)) = (pid, signal) else { return };
         let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) else { return };
         // It had the number after the pidfd was there: the pidfd is its own.

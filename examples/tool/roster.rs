@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, collections::HashSet, sync::Arc};
 
-use actix_process::{Child, UnixSignal};
+use actix_process::{Child, Signal};
 use nix::{
     sys::wait::{Id as Which, WaitPidFlag, WaitStatus, waitid},
     unistd::Pid,
@@ -46,7 +46,7 @@ impl Roster {
 
     /// Stops everyone.
     pub(crate) async fn hold(&self) {
-        self.signal_groups(UnixSignal::SIGSTOP).await;
+        self.signal_groups(Signal::SIGSTOP).await;
         // Until nobody new has come, from the tool either.
         let mut stopped = HashSet::new();
         for _ in 0..ROUNDS {
@@ -55,20 +55,20 @@ impl Roster {
             if new.is_empty() {
                 return;
             }
-            new.into_iter().for_each(|id| id.signal(UnixSignal::SIGSTOP));
+            new.into_iter().for_each(|id| id.signal(Signal::SIGSTOP));
         }
     }
 
     /// Continues everyone.
     pub(crate) async fn resume(&self) {
-        self.signal_groups(UnixSignal::SIGCONT).await;
-        self.family.living().iter().for_each(|it| it.process.id.signal(UnixSignal::SIGCONT));
+        self.signal_groups(Signal::SIGCONT).await;
+        self.family.living().iter().for_each(|it| it.process.id.signal(Signal::SIGCONT));
         // One that stops again is told again.
         self.members.borrow_mut().iter_mut().for_each(|member| member.told = false);
         self.told.borrow_mut().clear();
     }
 
-    async fn signal_groups(&self, signal: UnixSignal) {
+    async fn signal_groups(&self, signal: Signal) {
         let children: Vec<_> = self.members.borrow().iter().map(|it| it.child.clone()).collect();
         for child in children {
             // One that has ended needs no signal, and one that refuses goes on as it is.
@@ -106,7 +106,7 @@ impl Roster {
 }
 
 /// Looks only: the state stays as it is for everyone else who waits.
-fn stopped_by(child: &Child) -> Option<UnixSignal> {
+fn stopped_by(child: &Child) -> Option<Signal> {
     if child.try_wait().is_some() {
         return None;
     }
@@ -117,10 +117,10 @@ fn stopped_by(child: &Child) -> Option<UnixSignal> {
     }
 }
 
-fn standstill(signal: UnixSignal) -> String {
+fn standstill(signal: Signal) -> String {
     let why = match signal {
-        UnixSignal::SIGTTIN => ": it wants to read from the terminal, which only this tool may",
-        UnixSignal::SIGTTOU => ": it wants to set the terminal, which only this tool may",
+        Signal::SIGTTIN => ": it wants to read from the terminal, which only this tool may",
+        Signal::SIGTTOU => ": it wants to set the terminal, which only this tool may",
         _ => "",
     };
     format!("stopped by {}{why}", signal.as_str())

@@ -1,7 +1,7 @@
 //! Lines are the same however the bytes come in chunks, and as a plain split of the whole gives them.
 #![no_main]
 
-use actix_process::{LineEnd, Lines};
+use actix_process::log::{LineEnd, Lines};
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 

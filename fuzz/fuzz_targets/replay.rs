@@ -2,7 +2,7 @@
 //! lengths and checksums are right.
 #![no_main]
 
-use actix_process::{OutputBatch, Replay, ReplayError};
+use actix_process::{OutputBatch, recording::{Replay, ReplayError}};
 use libfuzzer_sys::fuzz_target;
 
 const MAGIC: &[u8] = b"actix-process recording 1\n";

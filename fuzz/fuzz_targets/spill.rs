@@ -4,7 +4,7 @@
 
 use std::{fs, path::Path};
 
-use actix_process::replay_spilled;
+use actix_process::recording::replay_spilled;
 use libfuzzer_sys::fuzz_target;
 
 const MAGIC: &[u8] = b"actix-process recording 1\n";

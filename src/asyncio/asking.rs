@@ -4,8 +4,8 @@ use std::io;
 
 use super::{HandlerTable, Registered, sigchld::Collector};
 use crate::{
-    WatchError,
     sys::wait::{self, Which},
+    types::WatchError,
 };
 
 use crate::restart::trace;

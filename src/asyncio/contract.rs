@@ -4,8 +4,9 @@ use std::{fmt, io};
 
 use super::ExitHandler;
 use crate::{
-    EventLoop, WatchError,
+    asyncio::EventLoop,
     restart::{contain, trace},
+    types::WatchError,
 };
 
 /// A watcher of child processes: it learns when a child of this process has ended, reaps it, and
@@ -19,11 +20,11 @@ use crate::{
 ///
 /// | | how it learns of an exit | needs | cost of an exit | risk |
 /// |---|---|---|---|---|
-/// | [`PidfdWatcher`](crate::PidfdWatcher) | a pidfd for each child, on the attached loop | Linux 5.3, a running loop, a descriptor a child | O(1) | none known |
-/// | [`ThreadedWatcher`](crate::ThreadedWatcher) | a waiting thread for each child | no loop; a thread and two descriptors a child | O(1) | memory with many children |
-/// | [`SafeWatcher`](crate::SafeWatcher) | `SIGCHLD` on the attached loop, then asks | a running loop, the signal | O(n) in the kernel, which walks its list of all children (0.3 ms with 5,000); besides, each child is asked after at most four times a second | others may change the signal's disposition |
-/// | [`FastWatcher`](crate::FastWatcher) | `SIGCHLD` on the attached loop, reaps whatever ended | the same, and the guard at every spawn | as above | takes the status of children that others wait for |
-/// | [`MultiLoopWatcher`](crate::MultiLoopWatcher) | `SIGCHLD` on a thread of its own | the signal | as `SafeWatcher` | as `SafeWatcher` |
+/// | [`PidfdWatcher`](crate::asyncio::PidfdWatcher) | a pidfd for each child, on the attached loop | Linux 5.3, a running loop, a descriptor a child | O(1) | none known |
+/// | [`ThreadedWatcher`](crate::asyncio::ThreadedWatcher) | a waiting thread for each child | no loop; a thread and two descriptors a child | O(1) | memory with many children |
+/// | [`SafeWatcher`](crate::asyncio::SafeWatcher) | `SIGCHLD` on the attached loop, then asks | a running loop, the signal | O(n) in the kernel, which walks its list of all children (0.3 ms with 5,000); besides, each child is asked after at most four times a second | others may change the signal's disposition |
+/// | [`FastWatcher`](crate::asyncio::FastWatcher) | `SIGCHLD` on the attached loop, reaps whatever ended | the same, and the guard at every spawn | as above | takes the status of children that others wait for |
+/// | [`MultiLoopWatcher`](crate::asyncio::MultiLoopWatcher) | `SIGCHLD` on a thread of its own | the signal | as `SafeWatcher` | as `SafeWatcher` |
 ///
 /// Choose the first on Linux. `ThreadedWatcher` is for systems without pidfds, and for programs in
 /// which no loop can be relied on. The `SIGCHLD` watchers are there for parity with asyncio, and for

@@ -8,8 +8,8 @@ use std::{
 
 use super::{EventLoop, EventLoopPolicy, NoEventLoop};
 use crate::{
-    WatchError,
     asyncio::{ChildWatcher, PidfdWatcher},
+    types::WatchError,
 };
 
 use crate::restart::trace;

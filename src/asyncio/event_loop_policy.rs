@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{EventLoop, default_policy::DefaultPolicy};
-use crate::{WatchError, asyncio::ChildWatcher};
+use crate::{asyncio::ChildWatcher, types::WatchError};
 
 /// There is no event loop for this thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -21,7 +21,7 @@ pub struct NoEventLoop;
 ///
 /// ```
 /// use std::sync::{Arc, LazyLock};
-/// use actix_process::{
+/// use actix_process::asyncio::{
 ///     ChildWatcher, EventLoopPolicy, ThreadedWatcher, child_watcher, set_event_loop_policy,
 /// };
 ///
@@ -29,7 +29,7 @@ pub struct NoEventLoop;
 /// struct Threads(LazyLock<Arc<ThreadedWatcher>>);
 ///
 /// impl EventLoopPolicy for Threads {
-///     fn child_watcher(&self) -> Result<Arc<dyn ChildWatcher>, actix_process::WatchError> {
+///     fn child_watcher(&self) -> Result<Arc<dyn ChildWatcher>, actix_process::asyncio::WatchError> {
 ///         Ok(Arc::clone(&*self.0) as _)
 ///     }
 /// }
@@ -38,7 +38,7 @@ pub struct NoEventLoop;
 /// set_event_loop_policy(Some(Arc::new(policy)));
 /// assert!(child_watcher()?.is_active());
 /// set_event_loop_policy(None);
-/// # Ok::<_, actix_process::WatchError>(())
+/// # Ok::<_, actix_process::asyncio::WatchError>(())
 /// ```
 pub trait EventLoopPolicy: fmt::Debug + Send + Sync {
     /// The current thread's loop: the one that was set for it, or else the one that runs on it.
@@ -66,7 +66,7 @@ pub trait EventLoopPolicy: fmt::Debug + Send + Sync {
     }
 
     /// The watcher of child processes: made at the first call, the same afterwards. The default
-    /// policy's is a [`PidfdWatcher`](crate::PidfdWatcher), attached to the loop of the thread that
+    /// policy's is a [`PidfdWatcher`](crate::asyncio::PidfdWatcher), attached to the loop of the thread that
     /// asks first for it while it has one.
     ///
     /// # Errors

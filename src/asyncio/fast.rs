@@ -12,9 +12,10 @@ use super::{
     table::{Standing, standing},
 };
 use crate::{
-    EventLoop, WatchError,
+    asyncio::EventLoop,
     restart::{contain, trace},
     sys::wait::{self, Which},
+    types::WatchError,
 };
 
 /// Handles `SIGCHLD` on the loop that it is attached to, and reaps **every** child of this process

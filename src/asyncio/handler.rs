@@ -5,7 +5,8 @@ use std::{fmt, io};
 use actix::{Message, Recipient};
 
 use crate::{
-    EventLoop, ExitStatus, ResourceUsage,
+    ExitStatus, ResourceUsage,
+    asyncio::EventLoop,
     restart::{contain, trace},
     sys::wait::{self, Ended, Which},
 };

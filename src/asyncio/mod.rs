@@ -33,3 +33,5 @@ pub use safe::SafeWatcher;
 pub use signals::{SignalArrived, SignalHandlerError};
 use table::{HandlerTable, Registered};
 pub use threaded::ThreadedWatcher;
+
+pub use crate::types::WatchError;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::{
     ChildWatcher, ExitHandler, Registered, asking::Asking, sigchld::Listening, table::admit,
 };
-use crate::{EventLoop, WatchError};
+use crate::{asyncio::EventLoop, types::WatchError};
 
 /// Handles `SIGCHLD` on a thread of its own from its making to its close, and asks after its own
 /// children only. It needs no loop: attaching has no effect. A handler's closure runs on the loop of

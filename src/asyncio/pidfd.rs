@@ -13,7 +13,7 @@ use super::{
     contract::warn_of_pending,
     registry::{Registry, admit_with_pidfd},
 };
-use crate::{EventLoop, WatchError, restart::trace, sys::readiness};
+use crate::{asyncio::EventLoop, restart::trace, sys::readiness, types::WatchError};
 
 /// Watches each child by its pidfd, on the loop that it is attached to. Handlers' closures run on
 /// that loop. The default on Linux.

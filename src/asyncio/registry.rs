@@ -9,11 +9,12 @@ use std::{
 
 use super::{ExitHandler, Registered, WatchedExit, table::admit};
 use crate::{
-    EventLoop, WatchError,
+    asyncio::EventLoop,
     sys::{
         pidfd,
         wait::{self, Which},
     },
+    types::WatchError,
 };
 
 /// The children, each with its wait, `W`, which ends when it is dropped.

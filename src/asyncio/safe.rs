@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     ChildWatcher, ExitHandler, Registered, asking::Asking, sigchld::Attachment, table::admit,
 };
-use crate::{EventLoop, WatchError};
+use crate::{asyncio::EventLoop, types::WatchError};
 
 /// Handles `SIGCHLD` on the loop that it is attached to, and asks after its own children only:
 /// those of others keep their status. Handlers' closures run on that loop. The signal's earlier

@@ -14,12 +14,13 @@ use tokio::{
 
 use super::contract::warn_of_pending;
 use crate::{
-    EventLoop, WatchError,
+    asyncio::EventLoop,
     restart::trace,
     sys::{
         readiness,
         signal_handler::{Listener, listen},
     },
+    types::WatchError,
 };
 
 /// After a signal, how soon every child is asked after: signals coalesce, and a child whose status

@@ -9,9 +9,10 @@ use nix::{errno::Errno, sys::signal::kill, unistd::Pid};
 
 use super::{ExitHandler, WatchedExit};
 use crate::{
-    EventLoop, WatchError,
+    asyncio::EventLoop,
     restart::trace,
     sys::wait::{self, Which},
+    types::WatchError,
 };
 
 /// A handler, and the loop that its closure runs on, if not on the watcher's own.

@@ -17,7 +17,7 @@ use super::{
     ChildWatcher, ExitHandler, Registered,
     registry::{Registry, admit_with_pidfd},
 };
-use crate::{EventLoop, WatchError, restart::trace, sys::signal_mask};
+use crate::{asyncio::EventLoop, restart::trace, sys::signal_mask, types::WatchError};
 
 /// Waits for each child on a thread of its own. It needs no loop: attaching has no effect, and it
 /// is active until it is closed. A handler's closure runs on the loop of the thread that added it,

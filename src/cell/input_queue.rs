@@ -13,8 +13,8 @@ use std::{
 use bytes::{Buf, Bytes};
 
 use crate::{
-    StdinError,
     restart::{WaitList, Wakers, drop_contained},
+    types::StdinError,
 };
 
 /// asyncio's marks: writers wait above the high one, until the low one is reached.

@@ -12,7 +12,7 @@ use crate::{
 
 /// All that one child wrote to its standard streams until its exit.
 #[derive(Clone, Debug)]
-pub struct CollectedOutput {
+pub struct Output {
     /// Its exit.
     pub exit: ChildExited,
     /// Its standard output.
@@ -26,12 +26,12 @@ pub struct CollectedOutput {
 impl Child {
     /// Waits for the exit and gives all that the child wrote before it, put together in memory.
     /// Call it early: of what the log has dropped by then, or has given to files, and of what came
-    /// before that, only the number of bytes is known ([`missing`](CollectedOutput::missing)).
+    /// before that, only the number of bytes is known ([`missing`](Output::missing)).
     ///
     /// # Errors
     ///
     /// [`PolicyStopped`] where the policy ended before the child's status was known.
-    pub async fn output(&self) -> Result<CollectedOutput, PolicyStopped> {
+    pub async fn output(&self) -> Result<Output, PolicyStopped> {
         let (collecting, mut collected) = Collecting::start(self);
         let exit = self.wait().await?;
         // The status is settled when the log has the exit, so nothing is to come.
@@ -40,7 +40,7 @@ impl Child {
         }
         let missing = exit.output_bytes.saturating_sub(collected.bytes);
         let (stdout, stderr) = collected.join(tokio::task::yield_now).await;
-        Ok(CollectedOutput { exit, stdout, stderr, missing })
+        Ok(Output { exit, stdout, stderr, missing })
     }
 }
 

@@ -8,7 +8,7 @@ use tokio_util::codec::Decoder;
 
 use super::Child;
 use crate::{
-    Stream,
+    Source,
     log::{Fact, LogReader, Start},
 };
 
@@ -33,7 +33,7 @@ impl Child {
     /// [`DecodeError::Gone`].
     pub fn decode<D>(
         &self,
-        stream: Stream,
+        stream: Source,
         decoder: D,
     ) -> impl AsyncStream<Item = Result<D::Item, DecodeError<D::Error>>> + use<D>
     where

@@ -6,11 +6,11 @@ use std::{
 };
 
 use actix::WeakRecipient;
-use nix::sys::signal::Signal as UnixSignal;
+use nix::sys::signal::Signal;
 
 use super::{Alarm, Spawned};
 use crate::{
-    ChildExited, ChildId, ChildStdin, PolicyStopped, SignalError, Stream,
+    ChildExited, ChildId, ChildStdin, PolicyStopped, SignalError, Source,
     cell::ChildCell,
     process::ChildSlot,
     process::Target,
@@ -33,7 +33,7 @@ pub struct Child {
 impl Spawned for Child {
     fn undo(&self) {
         if let Some(slot) = self.slot.upgrade() {
-            slot.signal_all(&[UnixSignal::SIGKILL]);
+            slot.signal_all(&[Signal::SIGKILL]);
         }
     }
 }
@@ -96,12 +96,12 @@ impl Child {
     /// Reads no more from one of its streams until it is resumed: the child blocks once the pipe is
     /// full. What was read before still arrives, and so does the exit, after what the pipe held.
     /// Pausing twice is pausing once. With the exit a pause is over.
-    pub fn pause(&self, stream: Stream) {
+    pub fn pause(&self, stream: Source) {
         self.link.push(LoopCommand::Reading { child: self.id(), stream, paused: true });
     }
 
     /// Reads a paused stream again. Resuming what is not paused is nothing.
-    pub fn resume(&self, stream: Stream) {
+    pub fn resume(&self, stream: Source) {
         self.link.push(LoopCommand::Reading { child: self.id(), stream, paused: false });
     }
 
@@ -111,7 +111,7 @@ impl Child {
     ///
     /// [`SignalError::Ended`] once the child has ended, [`SignalError::Refused`] where the kernel
     /// refuses (a child that changed its user, say), [`SignalError::Stopped`] after the policy.
-    pub async fn signal(&self, signal: UnixSignal) -> Result<(), SignalError> {
+    pub async fn signal(&self, signal: Signal) -> Result<(), SignalError> {
         self.send(signal, Target::Child)
     }
 
@@ -123,7 +123,7 @@ impl Child {
     ///
     /// As [`Child::signal`]: [`SignalError::Ended`] once the child and every member of the group has
     /// ended; [`SignalError::Refused`] too if the child leads no group.
-    pub async fn signal_group(&self, signal: UnixSignal) -> Result<(), SignalError> {
+    pub async fn signal_group(&self, signal: Signal) -> Result<(), SignalError> {
         self.send(signal, Target::Group)
     }
 
@@ -133,10 +133,10 @@ impl Child {
     ///
     /// As [`Child::signal`].
     pub async fn kill(&self) -> Result<(), SignalError> {
-        self.signal(UnixSignal::SIGKILL).await
+        self.signal(Signal::SIGKILL).await
     }
 
-    fn send(&self, signal: UnixSignal, target: Target) -> Result<(), SignalError> {
+    fn send(&self, signal: Signal, target: Target) -> Result<(), SignalError> {
         match (self.slot.upgrade(), self.cell.exit()) {
             (Some(process), _) => process.signal(signal, target),
             (None, Some(Err(stopped))) => Err(stopped.into()),

@@ -15,7 +15,7 @@ mod terminal;
 mod wait_for_line;
 
 pub(crate) use alarm::Alarm;
-pub use collect::CollectedOutput;
+pub use collect::Output;
 #[cfg(feature = "codec")]
 pub use decode::DecodeError;
 pub use handle::Child;

@@ -6,9 +6,10 @@ use bytes::Bytes;
 use futures_core::Stream;
 
 use crate::{
-    ChildId, StdinError,
+    ChildId,
     cell::InputQueue,
     read_loop::{LoopCommand, Mailbox},
+    types::StdinError,
 };
 
 /// Writes to a child's standard input ([`Stdin::Piped`](crate::Stdin::Piped)). The read loop does

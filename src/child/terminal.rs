@@ -4,8 +4,9 @@ use tokio::sync::oneshot;
 
 use super::Child;
 use crate::{
-    PolicyStopped, TerminalError,
+    PolicyStopped,
     read_loop::{LoopCommand, TerminalAction},
+    types::TerminalError,
 };
 
 impl Child {

@@ -11,5 +11,5 @@ pub(crate) use program::EnvChange;
 pub use program::{Command, ProcessGroup};
 pub use shared::{ShareOutput, SharedOutput};
 pub(crate) use stdio::Extra;
-pub use stdio::{ErrorOutput, Output, Stdin};
+pub use stdio::{ErrorTo, OutputTo, Stdin};
 pub use terminal::Terminal;

@@ -1,6 +1,6 @@
 //! `Pipeline`: commands each of which reads what the one before it writes.
 
-use super::{Command, Output, Stdin};
+use super::{Command, OutputTo, Stdin};
 
 /// Commands in a row, as a shell's `first | second | third`: between two of them is a pipe of the
 /// kernel's own, whose bytes never come through this program nor into the log. Made by
@@ -9,7 +9,7 @@ use super::{Command, Output, Stdin};
 ///
 /// The first one's standard input and the last one's standard output are what their commands say,
 /// and so is everyone's standard error: by default the log, and with
-/// [`ErrorOutput::WithStdout`](crate::ErrorOutput::WithStdout) the pipe to the next one (`|&`).
+/// [`ErrorTo::WithStdout`](crate::ErrorTo::WithStdout) the pipe to the next one (`|&`).
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Pipeline {
@@ -21,7 +21,7 @@ impl Pipeline {
     /// Adds a command that reads the standard output of the last one: see [`Command::pipe_to`].
     pub fn pipe_to(mut self, next: Command) -> Self {
         // The spawn puts the inner pipes in the place of these.
-        self.earlier.push(self.last.stdout(Output::Null));
+        self.earlier.push(self.last.stdout(OutputTo::Null));
         self.last = next.stdin(Stdin::Null);
         self
     }

@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{ErrorOutput, Extra, Output, Stdin, Terminal};
+use super::{ErrorTo, Extra, OutputTo, Stdin, Terminal};
 use crate::{Overflow, types::LogShare};
 
 /// The process group that a child runs in.
@@ -52,13 +52,13 @@ impl EnvChange {
 /// `execvp(3)` does.
 ///
 /// ```
-/// use actix_process::{Command, Output};
+/// use actix_process::{Command, OutputTo};
 ///
 /// let build = Command::new("make")
 ///     .args(["-j2", "all"])
 ///     .current_dir("/tmp")
 ///     .env("LANG", "C")
-///     .stderr(Output::Null);
+///     .stderr(OutputTo::Null);
 /// # let _ = build;
 /// ```
 #[derive(Clone)]
@@ -72,8 +72,8 @@ pub struct Command {
     pub(crate) current_dir: Option<PathBuf>,
     pub(crate) group: ProcessGroup,
     pub(crate) stdin: Stdin,
-    pub(crate) stdout: Output,
-    pub(crate) stderr: ErrorOutput,
+    pub(crate) stdout: OutputTo,
+    pub(crate) stderr: ErrorTo,
     pub(crate) extra: Vec<(i32, Extra)>,
     pub(crate) share: Option<LogShare>,
     pub(crate) terminal: Option<Terminal>,
@@ -91,8 +91,8 @@ impl Command {
             current_dir: None,
             group: ProcessGroup::default(),
             stdin: Stdin::default(),
-            stdout: Output::default(),
-            stderr: ErrorOutput::default(),
+            stdout: OutputTo::default(),
+            stderr: ErrorTo::default(),
             extra: Vec::new(),
             share: None,
             terminal: None,
@@ -160,13 +160,13 @@ impl Command {
     }
 
     /// Where the child's standard output goes.
-    pub fn stdout(mut self, stdout: Output) -> Self {
+    pub fn stdout(mut self, stdout: OutputTo) -> Self {
         self.stdout = stdout;
         self
     }
 
-    /// Where the child's standard error goes: an [`Output`], or [`ErrorOutput::WithStdout`].
-    pub fn stderr(mut self, stderr: impl Into<ErrorOutput>) -> Self {
+    /// Where the child's standard error goes: an [`OutputTo`], or [`ErrorTo::WithStdout`].
+    pub fn stderr(mut self, stderr: impl Into<ErrorTo>) -> Self {
         self.stderr = stderr.into();
         self
     }
@@ -175,7 +175,7 @@ impl Command {
     /// others go on: [`Block`](Overflow::Block), only this child waits until the slowest lossless
     /// reader has read of it; [`DropOldest`](Overflow::DropOldest), the log holds no more of it than
     /// this, and counted gaps stand in the place of the rest, which concern nobody else
-    /// ([`Gap::concerns`](crate::Gap::concerns)); [`Spill`](Overflow::Spill), what the slowest
+    /// ([`Gap::concerns`](crate::log::Gap::concerns)); [`Spill`](Overflow::Spill), what the slowest
     /// lossless reader has not read goes to files. Without a share, only the log's own bound counts.
     ///
     /// `Spill` is as `Block` where the policy has no directory for it, and neither holds anything
@@ -189,12 +189,12 @@ impl Command {
 
     /// Runs the child on a terminal of its own, which is its standard input, output and error,
     /// whatever else is said of them, and its controlling terminal: it leads a new session and
-    /// process group. What it writes is [`Stream::Stdout`](crate::Stream::Stdout), with the
+    /// process group. What it writes is [`Source::Stdout`](crate::Source::Stdout), with the
     /// terminal's line ends (`\r\n`); [`Child::stdin`](crate::Child::stdin) is the keyboard, whose
     /// end of input is the character 4 (Ctrl-D). [`Child::resize`](crate::Child::resize) changes the
     /// size. With the child's own end the kernel sends `SIGHUP` to the terminal's foreground group;
     /// who is left on it can go on writing, and that is told as
-    /// [`after_exit`](crate::Chunk::after_exit).
+    /// [`after_exit`](crate::log::Chunk::after_exit).
     ///
     /// The kernel edits lines for a child that has not switched that off: of a line that is longer
     /// than 4,095 bytes it keeps no more.
@@ -211,7 +211,7 @@ impl Command {
     }
 
     /// Gives the child a pipe into the merged log under this number, 3 or more: what it writes there
-    /// is [`Stream::Extra`](crate::Stream::Extra).
+    /// is [`Source::Extra`](crate::Source::Extra).
     pub fn log_descriptor(mut self, number: i32) -> Self {
         self.extra.push((number, Extra::Log));
         self

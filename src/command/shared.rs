@@ -7,7 +7,7 @@ use actix::Message;
 use crate::ChildId;
 
 /// A context in the merged log that several children write to, given to each by
-/// [`Output::Shared`](crate::Output::Shared). Their writes come in the kernel's own order, which is
+/// [`OutputTo::Shared`](crate::OutputTo::Shared). Their writes come in the kernel's own order, which is
 /// exact, and under the context's own id. The exit of a child comes after all that it wrote here.
 ///
 /// A *plain* one ([`PolicyHandle::shared_output`](crate::PolicyHandle::shared_output)) is a pipe:
@@ -16,7 +16,7 @@ use crate::ChildId;
 ///
 /// An *attributed* one ([`PolicyHandle::attributed_output`](crate::PolicyHandle::attributed_output))
 /// is a socket whose chunks carry the process that really wrote them
-/// ([`Chunk::writer`](crate::Chunk::writer)), descendants included, and never the bytes of two. A
+/// ([`Chunk::writer`](crate::log::Chunk::writer)), descendants included, and never the bytes of two. A
 /// long write can come in several chunks with others' between. It is also what promise 6 asks for
 /// with children that are not trusted (see the crate's page). What it costs: each chunk is a system
 /// call, and a program that opens `/dev/stdout` by its name cannot, since that is a socket.

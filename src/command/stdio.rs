@@ -67,7 +67,7 @@ impl Stdin {
 
 /// Where a child's standard output goes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Output {
+pub enum OutputTo {
     /// Through a pipe into the merged log.
     #[default]
     Log,
@@ -90,22 +90,22 @@ pub(crate) enum Extra {
 
 /// Where a child's standard error goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ErrorOutput {
+pub enum ErrorTo {
     /// To a place of its own.
-    To(Output),
+    To(OutputTo),
     /// Wherever standard output goes, on the same pipe, so that the order of the child's own
     /// writes to both is kept (`2>&1`). The log tells such bytes as standard output.
     WithStdout,
 }
 
-impl Default for ErrorOutput {
+impl Default for ErrorTo {
     fn default() -> Self {
-        ErrorOutput::To(Output::Log)
+        ErrorTo::To(OutputTo::Log)
     }
 }
 
-impl From<Output> for ErrorOutput {
-    fn from(output: Output) -> Self {
-        ErrorOutput::To(output)
+impl From<OutputTo> for ErrorTo {
+    fn from(output: OutputTo) -> Self {
+        ErrorTo::To(output)
     }
 }

@@ -8,13 +8,13 @@ use std::{
 use smallvec::SmallVec;
 
 use super::{Entry, Fact, Line, Lines, LogReader};
-use crate::{ChildId, Stream};
+use crate::{ChildId, Source};
 
 /// A line of a child, and where it came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChildLine {
     /// The stream.
-    pub stream: Stream,
+    pub stream: Source,
     /// The line.
     pub line: Line,
 }
@@ -26,7 +26,7 @@ pub struct ChildLines {
     /// As a stream begins.
     fresh: Lines,
     /// In the order of the streams.
-    streams: SmallVec<[(Stream, Lines); 2]>,
+    streams: SmallVec<[(Source, Lines); 2]>,
 }
 
 impl ChildLines {
@@ -111,9 +111,9 @@ fn finish_all(
 
 fn write_line(out: &mut impl Write, child: ChildId, line: &ChildLine) -> io::Result<()> {
     let mark = match line.stream {
-        Stream::Stdout => '|',
-        Stream::Stderr => '!',
-        Stream::Extra(_) => '+',
+        Source::Stdout => '|',
+        Source::Stderr => '!',
+        Source::Extra(_) => '+',
     };
     write!(out, "{child} {mark} ")?;
     out.write_all(&line.line.bytes)?;

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use bytes::Bytes;
 
 use super::{Chunk, Entry, Fact, MergedLog};
-use crate::{ChildId, Seq, Stream};
+use crate::{ChildId, Seq, Source};
 
 /// Chunks below this are copied behind each other: each would cost more to keep than its bytes.
 const SMALL: usize = 4 * 1024;
@@ -75,10 +75,10 @@ impl Collected {
     fn push(&mut self, Chunk { stream, bytes, .. }: &Chunk) {
         self.bytes += bytes.len() as u64;
         match stream {
-            Stream::Stdout => self.stdout.push(bytes),
-            Stream::Stderr => self.stderr.push(bytes),
+            Source::Stdout => self.stdout.push(bytes),
+            Source::Stderr => self.stderr.push(bytes),
             // It is only counted: nobody asks for it.
-            Stream::Extra(_) => {}
+            Source::Extra(_) => {}
         }
     }
 

@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, task::Waker};
 
 use super::{Batch, Concerned, Gap, MergedLog, TurnEntries, pieces::Body, totals::Totals};
-use crate::{Overflow, Seq, restart::drop_contained, spill::Place};
+use crate::{Overflow, Seq, log::spill::Place, restart::drop_contained};
 
 /// A batch takes whole turns until it holds this much.
 const BATCH_COST: u64 = 1024 * 1024;

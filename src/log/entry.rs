@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 
-use crate::{ChildExited, ChildId, Seq, Stream, Turn};
+use crate::{ChildExited, ChildId, Seq, Source, types::Turn};
 
 /// One entry of the merged log.
 #[derive(Clone, Debug)]
@@ -41,7 +41,7 @@ pub enum Fact {
 #[derive(Clone)]
 pub struct Chunk {
     /// The stream that they came through.
-    pub stream: Stream,
+    pub stream: Source,
     /// The bytes: a shared slice, which costs nothing to clone.
     pub bytes: Bytes,
     /// Whether they came after the child's exit, from a descendant that holds the pipe.

@@ -7,10 +7,10 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 
 use super::{ChildLine, Entry, Fact, Line, LineEnd, lines::LONGEST};
-use crate::{ChildId, Seq, Stream};
+use crate::{ChildId, Seq, Source};
 
 /// When a line is complete: at a byte of a chunk, or where every stream's rest is a line.
-type Key = (u64, usize, Stream);
+type Key = (u64, usize, Source);
 
 /// A line whose end is known and whose beginning is not.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ pub(crate) struct LastLines {
     /// The last ones by when they are complete; `None` for those that are open.
     lines: BTreeMap<Key, Option<ChildLine>>,
     /// The streams met since `ended`.
-    streams: SmallVec<[(Stream, Tail); 2]>,
+    streams: SmallVec<[(Source, Tail); 2]>,
     /// The oldest place met where every stream's rest is a line.
     ended: u64,
 }
@@ -88,7 +88,7 @@ impl LastLines {
             || self.streams.iter().any(|(_, tail)| matches!(tail, Tail::Open(_)))
     }
 
-    fn chunk(&mut self, seq: u64, stream: Stream, bytes: &Bytes) {
+    fn chunk(&mut self, seq: u64, stream: Source, bytes: &Bytes) {
         let known = self.streams.iter().position(|(its, _)| *its == stream);
         let at = known.unwrap_or_else(|| {
             self.streams.push((stream, Tail::Settled));
@@ -195,7 +195,7 @@ fn copy(parts: &[(u64, usize, Bytes)], from: usize, to: usize) -> Bytes {
     copied.into()
 }
 
-fn place_of(parts: &[(u64, usize, Bytes)], byte: usize, stream: Stream) -> Key {
+fn place_of(parts: &[(u64, usize, Bytes)], byte: usize, stream: Source) -> Key {
     let mut start = 0;
     for (seq, place, bytes) in parts {
         if byte < start + bytes.len() {
@@ -214,19 +214,19 @@ mod properties {
 
     use super::*;
     use crate::{
-        Turn,
         log::{ChildLines, Chunk, Lines},
+        types::Turn,
     };
 
     #[derive(Clone, Debug)]
     enum Event {
-        Chunk(u64, Stream, Vec<u8>),
+        Chunk(u64, Source, Vec<u8>),
         Closed(u64),
         Hole,
     }
 
     fn event() -> impl Strategy<Value = Event> {
-        let stream = prop_oneof![4 => Just(Stream::Stdout), 2 => Just(Stream::Stderr), 1 => Just(Stream::Extra(3))];
+        let stream = prop_oneof![4 => Just(Source::Stdout), 2 => Just(Source::Stderr), 1 => Just(Source::Extra(3))];
         let byte = prop_oneof![1 => Just(b'\n'), 3 => Just(b'x'), 1 => Just(b'y')];
         prop_oneof![
             8 => (0_u64..2, stream, proptest::collection::vec(byte, 1..20))

@@ -33,7 +33,7 @@ pub struct Line {
 /// stream, and `finish` it at the exit so that an unterminated last line is not lost.
 ///
 /// ```
-/// use actix_process::Lines;
+/// use actix_process::log::Lines;
 ///
 /// let mut lines = Lines::default();
 /// let mut seen = Vec::new();

@@ -14,7 +14,7 @@ use super::{
     spilling::Spilling,
     totals::{Milestones, Totals},
 };
-use crate::{ChildId, Overflow, Seq, spill::Place, types::LogShare};
+use crate::{ChildId, Overflow, Seq, log::spill::Place, types::LogShare};
 
 /// At most so many pieces are dropped at a time: what is left over goes at the next occasion.
 const DROPS: usize = 1024;

@@ -9,9 +9,9 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::{
-    ChildId, Stream, Turn,
-    log::{Batch, Chunk, Fact, Limit, SpillWork, Start, totals::ENTRY_COST},
-    spill::Store,
+    ChildId, Source,
+    log::{Batch, Chunk, Fact, Limit, SpillWork, Start, spill::Store, totals::ENTRY_COST},
+    types::Turn,
 };
 
 /// One thing that happens to a log.
@@ -164,7 +164,7 @@ impl Model {
             self.before.push(self.written);
             self.written += len as u64;
             let chunk = Chunk {
-                stream: Stream::Stdout,
+                stream: Source::Stdout,
                 bytes: bytes.into(),
                 after_exit: false,
                 writer: None,
@@ -319,7 +319,7 @@ proptest! {
         let reader = log.open(Start::Now, true);
         let mut behind = 0;
         for len in lens {
-            let chunk = Chunk { stream: Stream::Stderr, bytes: Bytes::from(vec![0; len]), after_exit: false, writer: None };
+            let chunk = Chunk { stream: Source::Stderr, bytes: Bytes::from(vec![0; len]), after_exit: false, writer: None };
             let fact = Fact::Chunk(chunk);
             log.append(vec![Entry { seq: log.end(), turn: Turn(0), child: ChildId(1), fact }]);
             behind += len as u64 + ENTRY_COST;

@@ -14,9 +14,11 @@ mod needs;
 mod newlines;
 mod pieces;
 mod reader;
-mod registration;
+pub mod recording;
 mod shared;
 mod shares;
+mod spawn_order;
+pub(crate) mod spill;
 mod spilling;
 mod stretches;
 mod totals;
@@ -29,7 +31,7 @@ pub use entry::{Chunk, Entry, Fact};
 pub use gap::Gap;
 pub use lines::{Line, LineEnd, Lines};
 pub use reader::LogReader;
-pub use registration::RegistrationOrder;
+pub use spawn_order::SpawnOrder;
 
 pub(crate) use batch::TurnEntries;
 pub(crate) use collecting::{Collected, CollectorId};
@@ -40,3 +42,5 @@ pub(crate) use merged::MergedLog;
 pub(crate) use shared::{LockedLog, SharedLog};
 pub(crate) use spilling::{SpillWork, SpillWrite};
 pub(crate) use stretches::Stretch;
+
+pub use crate::types::{Exit, Turn};

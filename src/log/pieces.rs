@@ -10,7 +10,7 @@ use super::{
     blocks::Blocks,
     totals::{ENTRY_COST, Totals},
 };
-use crate::{ChildId, Seq, spill::Place};
+use crate::{ChildId, Seq, log::spill::Place};
 
 /// Where a piece's entries are. What is rare is boxed: most pieces are turns in memory, one for each
 /// turn of the loop.

@@ -13,7 +13,7 @@ use std::{
 };
 
 use super::{Batch, CursorId, Limit, MergedLog, TurnEntries, cursors::Cursor, pieces::Piece};
-use crate::{Overflow, pipes::LoopWake, restart::Wakers, spill::Place};
+use crate::{Overflow, log::spill::Place, pipes::LoopWake, restart::Wakers};
 
 /// What is to be done when the log is no longer locked: each part does it at its drop.
 #[derive(Default)]

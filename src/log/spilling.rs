@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use crossbeam_channel::Sender;
 
 use super::{Concerned, CursorId, MergedLog, TurnEntries, cursors::Cursor, pieces::Body};
-use crate::{ChildId, Overflow, Seq, spill::Place};
+use crate::{ChildId, Overflow, Seq, log::spill::Place};
 
 /// So much goes to a file, and comes back, at a time: not more than a part of what the log may hold.
 const WRITE_COST: u64 = 1024 * 1024;

@@ -4,10 +4,9 @@
 use super::*;
 use crate::log::shared::Afterwards;
 use crate::{
-    Chunk, Entry, Fact, Stream, Turn,
-    log::{LastLines, Limit, Start, Stretch, totals::Totals},
-    spill::Store,
-    types::LogShare,
+    Entry, Fact, Source,
+    log::{Chunk, LastLines, Limit, Start, Stretch, spill::Store, totals::Totals},
+    types::{LogShare, Turn},
 };
 use crossbeam_channel::Receiver;
 use nix::time::{ClockId, clock_gettime};
@@ -67,7 +66,7 @@ impl Spilled {
         let end = self.log.end().0;
         let entries = chunks.into_iter().zip(end..).map(|((child, bytes), seq)| {
             let bytes = bytes.into();
-            let chunk = Chunk { stream: Stream::Stdout, bytes, after_exit: false, writer: None };
+            let chunk = Chunk { stream: Source::Stdout, bytes, after_exit: false, writer: None };
             let (child, fact) = (ChildId(child), Fact::Chunk(chunk));
             Entry { seq: Seq(seq), turn: Turn(end), child, fact }
         });

@@ -5,13 +5,13 @@ use std::{collections::VecDeque, fmt, io, sync::Arc, thread::Thread};
 use bytes::Bytes;
 
 use super::PipeEnd;
-use crate::{ChildId, Stream};
+use crate::{ChildId, Source};
 
 /// What a pipe is to its child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum PipeKind {
     /// It carries output.
-    Output(Stream),
+    Output(Source),
     /// It carries the waiter's one record of the exit.
     Status,
     /// It carries what the child reads: the driver has the write end.

@@ -4,7 +4,9 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use super::{Policy, PolicyHandle, host};
 use crate::{
-    ChildWatcher, Driver, Intensity, Overflow, StartError, asyncio::chosen_watcher, pipes,
+    Driver, Intensity, Overflow, StartError,
+    asyncio::{ChildWatcher, chosen_watcher},
+    pipes,
 };
 
 /// The least that the log can be bound to: below it large reads would find no room.
@@ -59,7 +61,7 @@ impl PolicyBuilder {
     /// fewer are an error at the start. The policy makes a directory of its own there, and removes
     /// it at its end: what a subscriber has not taken until then comes into memory, while a reader
     /// ([`PolicyHandle::log`]) goes on reading from the files. What a crash leaves behind is read by
-    /// [`replay_spilled`](crate::replay_spilled). A directory that is missing, full or read-only
+    /// [`replay_spilled`](crate::log::spill::replay_spilled). A directory that is missing, full or read-only
     /// stops nobody: [`Overflow::Block`] is in force then, and the lifecycle subscribers are told
     /// ([`Lifecycle::SpillFailed`](crate::Lifecycle::SpillFailed)).
     ///
@@ -92,8 +94,8 @@ impl PolicyBuilder {
 
     /// The watcher that learns of the children's exits and reaps them, hosted by the policy's
     /// `Watcher` actor. All promises of the merged log hold with it. Without one, the process-wide
-    /// choice counts ([`set_event_loop_policy`](crate::set_event_loop_policy),
-    /// [`set_child_watcher`](crate::set_child_watcher)); and where there is none, each child's
+    /// choice counts ([`set_event_loop_policy`](crate::asyncio::set_event_loop_policy),
+    /// [`set_child_watcher`](crate::asyncio::set_child_watcher)); and where there is none, each child's
     /// waiter waits on the child's pidfd itself, which is the fastest way.
     ///
     /// While the watcher is inactive nothing is spawned. Children that it lets go of (by its close)

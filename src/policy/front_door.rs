@@ -22,14 +22,14 @@ use crate::{
     restart::contain,
     spawn::{PipelineTicket, RequestPipeline, RequestSpawn, SpawnPool, SpawnTicket},
     sys,
-    waiting::{Signal, Watcher},
+    waiting::{SendSignal, Watcher},
 };
 
 /// Subscriptions are numbered through the whole program.
 static NEXT_SUBSCRIPTION: AtomicU64 = AtomicU64::new(1);
 
 /// The actor to which every request goes: [`Spawn`], [`SpawnPipeline`], [`Subscribe`],
-/// [`Unsubscribe`], [`Signal`], [`ShareOutput`], [`Shutdown`]. It supervises the watcher and the read loop, and stops with its last address.
+/// [`Unsubscribe`], [`SendSignal`], [`ShareOutput`], [`Shutdown`]. It supervises the watcher and the read loop, and stops with its last address.
 ///
 /// The place of asyncio's event loop policy: the one object through which a program gets at its
 /// child watcher.
@@ -118,10 +118,10 @@ impl Handler<ShareOutput> for Policy {
     }
 }
 
-impl Handler<Signal> for Policy {
+impl Handler<SendSignal> for Policy {
     type Result = ResponseFuture<Result<(), SignalError>>;
 
-    fn handle(&mut self, message: Signal, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, message: SendSignal, _: &mut Self::Context) -> Self::Result {
         let sent = self.watcher.send(message);
         Box::pin(
             async move { sent.await.unwrap_or(Err(SignalError::Stopped(PolicyStopped::Shutdown))) },

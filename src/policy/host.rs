@@ -21,13 +21,14 @@ use super::{
     shutdown::{ReadLoop, Running, StopRequest},
 };
 use crate::{
-    Driver, Part, PolicyStopped, StartError,
+    Driver, PolicyStopped, StartError,
+    log::spill::Spiller,
     process::{HostedWatcher, Nudge},
     read_loop::{LoopCommand, Mailbox, Run, StateManager},
     restart::{Supervisor, contain, trace},
     spawn::{SpawnPool, Spawner},
-    spill::Spiller,
     sys::{self, signal_mask},
+    types::Part,
     waiting::{Inbox, WaiterTable, Watcher},
 };
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 use actix::{Addr, dev::Request};
-use nix::sys::signal::Signal as UnixSignal;
+use nix::sys::signal::Signal;
 use tokio::{
     sync::mpsc,
     time::{Instant, sleep, sleep_until, timeout},
@@ -17,10 +17,10 @@ use tokio::{
 
 use crate::{
     PolicyStopped,
+    log::spill::Spiller,
     read_loop::{LoopCommand, Mailbox, Run, StateManager},
     restart::trace,
     spawn::SpawnPool,
-    spill::Spiller,
     sys::thread_id::ThreadId,
     waiting::{WaiterTable, Watcher},
 };
@@ -39,8 +39,8 @@ const UNBORN: Duration = Duration::from_millis(10);
 const THREAD_ENDS: Duration = Duration::from_secs(1);
 
 /// A stopped child acts on `SIGTERM` only when it is continued.
-const TERMINATE: &[UnixSignal] = &[UnixSignal::SIGTERM, UnixSignal::SIGCONT];
-const KILL: &[UnixSignal] = &[UnixSignal::SIGKILL];
+const TERMINATE: &[Signal] = &[Signal::SIGTERM, Signal::SIGCONT];
+const KILL: &[Signal] = &[Signal::SIGKILL];
 
 /// A grace may be as long as a duration can be: nobody waits for more than this.
 const LONGEST_GRACE: Duration = Duration::from_secs(10 * 365 * 24 * 3600);

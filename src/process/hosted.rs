@@ -3,7 +3,11 @@
 
 use std::{io, sync::Arc};
 
-use crate::{ChildWatcher, ExitHandler, Registering, WatchError, restart::contain};
+use crate::{
+    asyncio::{ChildWatcher, ExitHandler, Registering},
+    restart::contain,
+    types::WatchError,
+};
 
 /// The watcher that learns of the children's exits.
 #[derive(Clone, Debug)]

@@ -16,12 +16,13 @@ use std::{
     time::Instant,
 };
 
-use nix::{sys::signal::Signal as UnixSignal, unistd::Pid};
+use nix::{sys::signal::Signal, unistd::Pid};
 use tokio::{io::unix::AsyncFd, sync::oneshot};
 
 use super::{HostedWatcher, Target};
 use crate::{
-    ChildId, ExitHandler, ExitStatus, ResourceUsage, SignalError, WatchedExit,
+    ChildId, ExitStatus, ResourceUsage, SignalError,
+    asyncio::{ExitHandler, WatchedExit},
     cell::ChildCell,
     restart::{contain, fault_point, trace},
     sys::{
@@ -255,7 +256,7 @@ impl ChildSlot {
     }
 
     /// Sends a signal. After the reaping only a group can still be there.
-    pub(crate) fn signal(&self, signal: UnixSignal, target: Target) -> Result<(), SignalError> {
+    pub(crate) fn signal(&self, signal: Signal, target: Target) -> Result<(), SignalError> {
         let child = self.id();
         // Held to the end: meanwhile nothing of ours reaps the child, and its number stays its own.
         let progress = self.progress();
@@ -270,7 +271,7 @@ impl ChildSlot {
             Target::Group => {
                 let group = self.signal_group(signal);
                 // There is no next signal after a KILL: a child that comes and goes gets it twice.
-                if reaped || (signal != UnixSignal::SIGKILL && self.is_in_its_group()) {
+                if reaped || (signal != Signal::SIGKILL && self.is_in_its_group()) {
                     group
                 } else {
                     let left = pidfd::signal(&self.pidfd, signal);
@@ -285,7 +286,7 @@ impl ChildSlot {
         })
     }
 
-    fn signal_group(&self, signal: UnixSignal) -> io::Result<()> {
+    fn signal_group(&self, signal: Signal) -> io::Result<()> {
         match pidfd::signal_group(&self.pidfd, signal) {
             // Before Linux 6.9. The number is the child's as long as it is not reaped.
             Err(error) if error.raw_os_error() == Some(libc::EINVAL) && self.is_ours() => {
@@ -314,7 +315,7 @@ impl ChildSlot {
     }
 
     /// Sends signals to the child and the group that it leads, as far as they are there.
-    pub(crate) fn signal_all(&self, signals: &[UnixSignal]) {
+    pub(crate) fn signal_all(&self, signals: &[Signal]) {
         let target = if self.leads_group { Target::Group } else { Target::Child };
         for &signal in signals {
             match self.signal(signal, target) {
@@ -326,7 +327,7 @@ impl ChildSlot {
 
     /// Kills the child and its group, and reaps it: for one that no waiter has.
     pub(crate) fn discard(&self) {
-        self.signal_all(&[UnixSignal::SIGKILL]);
+        self.signal_all(&[Signal::SIGKILL]);
         wait::discard(&self.pidfd);
     }
 }

@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use super::{Extras, child_state::ChildState, deliver::Audience};
 use crate::{
-    ChildExited, Seq, Stream,
+    ChildExited, Seq, Source,
     cell::ChildCell,
     pipes::{PipeDriver, PipeKind, PipeToken},
     process::ChildSlot,
@@ -51,14 +51,14 @@ pub(super) struct Awaited {
 /// An output pipe that is open.
 #[derive(Debug)]
 pub(super) struct OutputPipe {
-    pub(super) stream: Stream,
+    pub(super) stream: Source,
     token: PipeToken,
     /// The user does not want it to be read.
     pub(super) paused: bool,
 }
 
 impl OutputPipe {
-    pub(super) fn new(stream: Stream, token: PipeToken) -> Self {
+    pub(super) fn new(stream: Source, token: PipeToken) -> Self {
         OutputPipe { stream, token, paused: false }
     }
 }
@@ -117,7 +117,7 @@ impl ChildEntry {
     }
 
     /// Another driver reads this output from now on.
-    pub(super) fn replace_output(&mut self, stream: Stream, token: PipeToken) {
+    pub(super) fn replace_output(&mut self, stream: Source, token: PipeToken) {
         for pipe in self.outputs.iter_mut().filter(|pipe| pipe.stream == stream) {
             pipe.token = token;
         }
@@ -135,7 +135,7 @@ impl ChildEntry {
     }
 
     /// The streams whose pipes are open.
-    pub(super) fn streams(&self) -> SmallVec<[Stream; 2]> {
+    pub(super) fn streams(&self) -> SmallVec<[Source; 2]> {
         self.outputs.iter().map(|pipe| pipe.stream).collect()
     }
 }

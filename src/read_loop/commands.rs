@@ -7,14 +7,14 @@ use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
 use crate::{
-    ChildExited, ChildId, Part, PolicyStopped, Stream, SubscriptionId, TerminalError,
+    ChildExited, ChildId, PolicyStopped, Source, SubscriptionId,
     cell::ChildCell,
+    log::spill::SpillError,
     pipes::PipeEnd,
     process::ChildSlot,
     restart::{contain, drop_contained, trace::ChildSpan},
-    spill::SpillError,
     subscribe::{Interest, Lifecycle, Subscribe},
-    types::LogShare,
+    types::{LogShare, Part, TerminalError},
 };
 
 /// A command for the read loop.
@@ -29,7 +29,7 @@ pub(crate) enum LoopCommand {
     /// This child's input queue has changed.
     Input(ChildId),
     /// Read a child's stream, or read it no more.
-    Reading { child: ChildId, stream: Stream, paused: bool },
+    Reading { child: ChildId, stream: Source, paused: bool },
     /// Do this to the terminal of a child.
     Terminal(ChildId, TerminalAction, oneshot::Sender<Result<(), TerminalError>>),
     /// Add a subscription.
@@ -87,7 +87,7 @@ pub(crate) struct Registration {
     /// What its waiter owns it by.
     pub(crate) slot: Arc<ChildSlot>,
     pub(crate) stdin: Option<PipeEnd>,
-    pub(crate) outputs: SmallVec<[(Stream, PipeEnd); 2]>,
+    pub(crate) outputs: SmallVec<[(Source, PipeEnd); 2]>,
     /// Its own part of the log.
     pub(crate) share: Option<LogShare>,
     pub(crate) status: OwnedFd,

@@ -20,7 +20,7 @@ use super::{
     publish::{Notice, Publisher},
 };
 use crate::{
-    ChildId, PolicyStopped, Seq, Stream, Turn,
+    ChildId, PolicyStopped, Seq, Source,
     cell::ChildCell,
     log::{Chunk, Entry, Fact},
     pipes::{Found, Gather, Held, Observed, PipeDriver, PipeEnd, PipeKey, PipeKind, SLAB_LEN},
@@ -28,7 +28,7 @@ use crate::{
         contain, dispose, drop_contained, fault_point, message_of,
         trace::{self, ChildSpan},
     },
-    types::ExitRecord,
+    types::{ExitRecord, Turn},
 };
 use bytes::Bytes;
 use rustc_hash::FxHashMap;
@@ -273,12 +273,12 @@ impl Core {
 
     /// Reads a pipe that several children write to.
     fn share(&mut self, context: ChildId, pipe: PipeEnd) {
-        let key = PipeKey { child: context, kind: PipeKind::Output(Stream::Stdout) };
+        let key = PipeKey { child: context, kind: PipeKind::Output(Source::Stdout) };
         let token = self.driver.add(key, pipe);
         let cell = ChildCell::new(context, 0, "shared output".into(), None);
         let (state, seq) = (ChildState::shared(), self.link.log().end());
         let mut entry = Box::new(ChildEntry::new(cell, state, seq, ChildSpan::none()));
-        entry.outputs.push(OutputPipe::new(Stream::Stdout, token));
+        entry.outputs.push(OutputPipe::new(Source::Stdout, token));
         self.children.insert(context, entry);
     }
 
@@ -321,7 +321,7 @@ impl Core {
     pub(super) fn chunk(
         &mut self,
         child: ChildId,
-        stream: Stream,
+        stream: Source,
         writer: Option<i32>,
         bytes: Bytes,
     ) {

@@ -10,15 +10,15 @@ use super::{
     publish::Notice,
 };
 use crate::{
-    ChildExited, ChildId, Exit, ExitStatus, Stream,
+    ChildExited, ChildId, ExitStatus, Source,
     log::Fact,
     pipes::{Found, Observed, PipeKey, PipeKind},
     restart::{fault_point, trace},
-    types::ExitRecord,
+    types::{Exit, ExitRecord},
 };
 
 impl Core {
-    pub(super) fn ended(&mut self, child: ChildId, stream: Stream) {
+    pub(super) fn ended(&mut self, child: ChildId, stream: Source) {
         let Some(entry) = self.children.get_mut(&child) else { return };
         let open = entry.outputs.len();
         entry.outputs.retain(|pipe| pipe.stream != stream);

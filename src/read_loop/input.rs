@@ -1,7 +1,7 @@
 //! What goes to the children: their input, and whether they are read.
 
 use super::{child_state::Phase, core::Core};
-use crate::{ChildId, Stream, cell::Step, pipes::Observed};
+use crate::{ChildId, Source, cell::Step, pipes::Observed};
 
 impl Core {
     /// Gives the driver the next buffer of a child's input, or closes that at its end.
@@ -54,7 +54,7 @@ impl Core {
     }
 
     /// Pauses or resumes the reading of a stream.
-    pub(super) fn reading(&mut self, child: ChildId, stream: Stream, paused: bool) {
+    pub(super) fn reading(&mut self, child: ChildId, stream: Source, paused: bool) {
         let Some(entry) = self.children.get_mut(&child) else { return };
         if !matches!(entry.state.phase(), Phase::Running | Phase::Shared) {
             return;

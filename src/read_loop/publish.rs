@@ -12,13 +12,13 @@ use super::{
     deliver::{Audience, OutputSubscriber, Served, send},
 };
 use crate::{
-    ChildExited, ChildId, Part, PolicyStopped, Seq, SubscriptionId,
+    ChildExited, ChildId, PolicyStopped, Seq, SubscriptionId,
     cell::ChildCell,
-    log::Fact,
+    log::{Fact, spill::SpillError},
     process::ChildSlot,
     restart::{drop_contained, fault_point},
-    spill::SpillError,
     subscribe::{Credits, Interest, Lifecycle, Subscribe},
+    types::Part,
 };
 
 /// A turn hands over output for so long: what is left over comes with the next one, which follows at

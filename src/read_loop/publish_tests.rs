@@ -6,7 +6,7 @@ use actix::{Actor, Context, Handler, System};
 use nix::time::{ClockId, clock_gettime};
 
 use super::*;
-use crate::{Chunk, Entry, OutputBatch, Overflow, Start, Stream, Turn};
+use crate::{Entry, OutputBatch, Overflow, Source, Start, log::Chunk, types::Turn};
 
 /// What is written by a child that nobody subscribes to.
 const HISTORY: u64 = 200_000;
@@ -38,7 +38,7 @@ impl Handler<OutputBatch> for Seen {
 fn push(link: &Mailbox, child: ChildId) -> Seq {
     let mut log = link.log();
     let bytes = vec![b'x'].into();
-    let chunk = Chunk { stream: Stream::Stdout, bytes, after_exit: false, writer: None };
+    let chunk = Chunk { stream: Source::Stdout, bytes, after_exit: false, writer: None };
     let seq = log.end();
     log.append(vec![Entry { seq, turn: Turn(seq.0), child, fact: Fact::Chunk(chunk) }]);
     seq

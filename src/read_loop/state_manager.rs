@@ -11,10 +11,11 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{Mailbox, core::Core};
 use crate::{
-    Part, PolicyStopped, StartError,
+    PolicyStopped, StartError,
     pipes::{self, Driver},
     restart::{Intensity, Restarts, dispose, judge, message_of},
     sys::thread_id::ThreadId,
+    types::Part,
 };
 
 /// The arbiter of pipes. It has no state of its own: a panic could not take it along.

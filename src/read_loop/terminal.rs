@@ -2,9 +2,10 @@
 
 use super::{TerminalAction, core::Core};
 use crate::{
-    ChildId, Stream, TerminalError,
+    ChildId, Source,
     pipes::{Medium, PipeKind},
     sys,
+    types::TerminalError,
 };
 
 impl Core {
@@ -24,7 +25,7 @@ impl Core {
     ) -> Result<(), TerminalError> {
         let entry = self.children.get(&child).ok_or(TerminalError::Closed(child))?;
         let token =
-            entry.pipe(PipeKind::Output(Stream::Stdout)).ok_or(TerminalError::Closed(child))?;
+            entry.pipe(PipeKind::Output(Source::Stdout)).ok_or(TerminalError::Closed(child))?;
         let end = self.driver.pipe(token).ok_or(TerminalError::Closed(child))?;
         if end.medium != Medium::Terminal {
             return Err(TerminalError::None(child));
@@ -43,7 +44,7 @@ impl Core {
                 self.driver.remove(token);
                 self.end_input(child, Some(libc::EIO));
                 self.let_go_of_terminal(child);
-                self.ended(child, Stream::Stdout);
+                self.ended(child, Source::Stdout);
                 Ok(())
             }
         }

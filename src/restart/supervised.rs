@@ -21,7 +21,7 @@ use actix::{Actor, Addr, AsyncContext as _, Context, Supervised, dev::ContextFut
 use tokio::time::{Sleep, sleep};
 
 use super::{Intensity, Restarts, Verdict, dispose, message_of, trace};
-use crate::{Part, PolicyStopped};
+use crate::{PolicyStopped, types::Part};
 
 /// Counts the panics of the actors on one thread, and decides.
 pub(crate) struct Supervisor {

@@ -9,7 +9,7 @@ use std::{
 use smallvec::{SmallVec, smallvec};
 
 use crate::{
-    Command, ErrorOutput, Output, SpawnStep, Stdin, Stream, Terminal,
+    Command, ErrorTo, OutputTo, Source, SpawnStep, Stdin, Terminal,
     command::Extra,
     pipes::{Medium, PipeEnd},
     sys,
@@ -19,7 +19,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct ParentEnds {
     pub(super) stdin: Option<PipeEnd>,
-    pub(super) outputs: SmallVec<[(Stream, PipeEnd); 2]>,
+    pub(super) outputs: SmallVec<[(Source, PipeEnd); 2]>,
     /// The child's side of its terminal, held so that it does not end while the child lives.
     pub(super) terminal: Option<OwnedFd>,
     /// The status pipe, both ends: the write end goes to the waiter.
@@ -76,7 +76,7 @@ pub(super) fn reserve(
 struct Standard {
     /// The parent's, where it writes.
     writer: Option<PipeEnd>,
-    outputs: SmallVec<[(Stream, PipeEnd); 2]>,
+    outputs: SmallVec<[(Source, PipeEnd); 2]>,
     terminal: Option<OwnedFd>,
     stdin: ChildEnd,
     stdout: ChildEnd,
@@ -90,7 +90,7 @@ fn on_terminal(terminal: &Terminal) -> io::Result<Standard> {
     let end = |descriptor| PipeEnd { medium: Medium::Terminal, descriptor };
     Ok(Standard {
         writer: Some(end(controller.try_clone()?)),
-        outputs: smallvec![(Stream::Stdout, end(controller))],
+        outputs: smallvec![(Source::Stdout, end(controller))],
         terminal: Some(terminal.try_clone()?),
         stdin: ChildEnd::Own(terminal.try_clone()?),
         stdout: ChildEnd::Own(terminal.try_clone()?),
@@ -122,12 +122,12 @@ fn outputs(
         None => output(&command.stdout)?,
     };
     let (error_reader, stderr) = match &command.stderr {
-        ErrorOutput::To(place) => output(place)?,
-        ErrorOutput::WithStdout => (None, same(&stdout)?),
+        ErrorTo::To(place) => output(place)?,
+        ErrorTo::WithStdout => (None, same(&stdout)?),
     };
     let mut outputs = SmallVec::new();
-    outputs.extend(reader.map(|pipe| (Stream::Stdout, pipe.into())));
-    outputs.extend(error_reader.map(|pipe| (Stream::Stderr, pipe.into())));
+    outputs.extend(reader.map(|pipe| (Source::Stdout, pipe.into())));
+    outputs.extend(error_reader.map(|pipe| (Source::Stderr, pipe.into())));
     let writer = writer.map(PipeEnd::from);
     Ok(Standard { writer, outputs, terminal: None, stdin, stdout, stderr })
 }
@@ -141,7 +141,7 @@ fn with_extra(command: &Command, standard: Standard) -> io::Result<(ParentEnds, 
             Extra::Given(descriptor) => Arc::clone(descriptor),
             Extra::Log => {
                 let (reader, writer) = sys::pipe::pair()?;
-                outputs.push((Stream::Extra(*number), reader.into()));
+                outputs.push((Source::Extra(*number), reader.into()));
                 Arc::new(writer)
             }
         };
@@ -152,15 +152,15 @@ fn with_extra(command: &Command, standard: Standard) -> io::Result<(ParentEnds, 
 }
 
 /// An output's ends: `(parent's, child's)`; the parent has one where it goes to the log.
-fn output(place: &Output) -> io::Result<(Option<OwnedFd>, ChildEnd)> {
+fn output(place: &OutputTo) -> io::Result<(Option<OwnedFd>, ChildEnd)> {
     Ok(match place {
-        Output::Log => {
+        OutputTo::Log => {
             let (reader, writer) = sys::pipe::pair()?;
             (Some(reader), ChildEnd::Own(writer))
         }
-        Output::Inherit => (None, ChildEnd::Inherit),
-        Output::Null => (None, ChildEnd::Null),
-        Output::Shared(shared) => (None, ChildEnd::Own(shared.writer()?)),
+        OutputTo::Inherit => (None, ChildEnd::Inherit),
+        OutputTo::Null => (None, ChildEnd::Null),
+        OutputTo::Shared(shared) => (None, ChildEnd::Own(shared.writer()?)),
     })
 }
 

@@ -18,13 +18,14 @@ use super::{
     pipes::{self, InnerEnds, ParentEnds},
 };
 use crate::{
-    Child, ChildExited, ChildId, Command, ErrorOutput, Output, PolicyStopped, Registering,
-    SpawnError, SpawnStep, WatchError,
+    Child, ChildExited, ChildId, Command, ErrorTo, OutputTo, PolicyStopped, SpawnError, SpawnStep,
+    asyncio::Registering,
     cell::{ChildCell, InputQueue},
     process::{ChildSlot, HostedWatcher, Ownership},
     read_loop::{Extras, LoopCommand, Registration},
     restart::{fault_point, trace::ChildSpan},
     sys::{pidfd, readiness, wait},
+    types::WatchError,
     waiting::{Adopt, Adoption},
 };
 
@@ -202,11 +203,11 @@ impl Spawner {
 fn shared_by(command: &Command) -> SmallVec<[ChildId; 1]> {
     let mut shared = SmallVec::new();
     let stderr = match &command.stderr {
-        ErrorOutput::To(place) => Some(place),
-        ErrorOutput::WithStdout => None,
+        ErrorTo::To(place) => Some(place),
+        ErrorTo::WithStdout => None,
     };
     for place in [Some(&command.stdout), stderr].into_iter().flatten() {
-        if let Output::Shared(context) = place
+        if let OutputTo::Shared(context) = place
             && !shared.contains(&context.id())
         {
             shared.push(context.id());

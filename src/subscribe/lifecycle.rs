@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{ChildExited, ChildId, Part, PolicyStopped, Seq, SpillError};
+use crate::{ChildExited, ChildId, PolicyStopped, Seq, log::spill::SpillError, types::Part};
 
 /// Something in the life of a child or of the policy. Never dropped, whatever the subscriber's
 /// mailbox holds.

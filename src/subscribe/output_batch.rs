@@ -7,7 +7,10 @@ use std::{
 };
 
 use super::{Credits, pace::Pace};
-use crate::{ChildId, Entry, Gap, log::Batch};
+use crate::{
+    ChildId, Entry,
+    log::{Batch, Gap},
+};
 
 /// Entries of the merged log, sent to a subscriber of output. Holding it holds one of the
 /// subscriber's credits; dropping it asks for more.
@@ -84,7 +87,7 @@ impl OutputBatch {
     }
 }
 
-/// A batch that takes no credit, as from a [`Replay`](crate::Replay).
+/// A batch that takes no credit, as from a [`Replay`](crate::log::recording::Replay).
 impl From<Batch> for OutputBatch {
     fn from(batch: Batch) -> Self {
         OutputBatch { batch, child: None, credit: None, look: OnceLock::new() }

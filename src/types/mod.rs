@@ -19,5 +19,5 @@ pub(crate) use overflow::LogShare;
 pub use overflow::Overflow;
 pub use part::Part;
 pub(crate) use record::ExitRecord;
-pub use source::Stream;
+pub use source::Source;
 pub use status::{ExitStatus, ResourceUsage};

@@ -9,7 +9,7 @@ pub enum Overflow {
     #[default]
     Block,
     /// The oldest entries go, also those that a reader still wants; a counted
-    /// [`Gap`](crate::Gap) stands in their place. Nobody ever blocks.
+    /// [`Gap`](crate::log::Gap) stands in their place. Nobody ever blocks.
     DropOldest,
     /// The oldest entries that a lossless reader still wants go to files in the directory given to
     /// [`PolicyBuilder::spill`](crate::PolicyBuilder::spill), and come back when they are read. When

@@ -1,8 +1,8 @@
-//! `Stream`: which of its outputs a child wrote to.
+//! `Source`: which of its outputs a child wrote to.
 
 /// One of a child's output streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Stream {
+pub enum Source {
     /// Standard output (and standard error, where the command sends both down one pipe).
     Stdout,
     /// Standard error.

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use crate::{Registering, process::ChildSlot};
+use crate::{asyncio::Registering, process::ChildSlot};
 
 /// A freshly spawned child on its way to its waiter.
 #[derive(Debug)]

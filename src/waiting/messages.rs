@@ -1,18 +1,18 @@
 //! The messages of the watcher and the waiters.
 
 use actix::Message;
-use nix::sys::signal::Signal as UnixSignal;
+use nix::sys::signal::Signal;
 
 use crate::{ChildId, SignalError, Target};
 
 /// Sends a signal to a child: through its pidfd, so that it can never hit a reused PID.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Result<(), SignalError>")]
-pub struct Signal {
+pub struct SendSignal {
     /// The child.
     pub child: ChildId,
     /// The signal.
-    pub signal: UnixSignal,
+    pub signal: Signal,
     /// The child alone or its group.
     pub target: Target,
 }

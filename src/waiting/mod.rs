@@ -9,6 +9,6 @@ mod watcher;
 
 pub(crate) use inbox::{Adoption, Inbox};
 pub(crate) use messages::Adopt;
-pub use messages::Signal;
+pub use messages::SendSignal;
 pub(crate) use table::WaiterTable;
 pub(crate) use watcher::Watcher;

@@ -4,11 +4,12 @@ use std::{rc::Rc, sync::Arc, time::Duration};
 
 use actix::{Actor, Addr, AsyncContext as _, Context, Handler, Supervised};
 
-use super::{Adopt, Signal, WaiterTable, messages::Reaped, table::Kept, waiter::Waiter};
+use super::{Adopt, SendSignal, WaiterTable, messages::Reaped, table::Kept, waiter::Waiter};
 use crate::{
-    Part, SignalError,
+    SignalError,
     process::ChildSlot,
     restart::{Supervisor, fault_point},
+    types::Part,
 };
 
 /// How soon a group whose leader has gone is asked after, and how seldom at last. Its end is told by
@@ -105,10 +106,10 @@ impl Handler<Reaped> for Watcher {
     }
 }
 
-impl Handler<Signal> for Watcher {
+impl Handler<SendSignal> for Watcher {
     type Result = Result<(), SignalError>;
 
-    fn handle(&mut self, message: Signal, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, message: SendSignal, _: &mut Self::Context) -> Self::Result {
         let slot = match self.table.kept.borrow().get(&message.child) {
             Some(Kept { slot, .. }) => Arc::clone(slot),
             None => return Err(SignalError::Ended(message.child)),

@@ -6,7 +6,7 @@ use std::{
 };
 
 use actix::{Actor, Addr, Context, Handler};
-use actix_process::{ChildExited, Entry, Gap, Lifecycle, OutputBatch};
+use actix_process::{ChildExited, Entry, Lifecycle, OutputBatch, log::Gap};
 use tokio::sync::Notify;
 
 use super::lock;

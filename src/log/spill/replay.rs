@@ -11,7 +11,13 @@ use std::{
 };
 
 use super::{directory::is_ours, segment::EXTENSION};
-use crate::{Batch, Replay, ReplayError, sys::private_dir};
+use crate::{
+    log::{
+        Batch,
+        recording::{Replay, ReplayError},
+    },
+    sys::private_dir,
+};
 
 /// What a policy that ended in a crash had spilled into `directory` (the one that was given to
 /// [`PolicyBuilder::spill`](crate::PolicyBuilder::spill), or one of those in it), in the order in

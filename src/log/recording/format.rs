@@ -10,8 +10,9 @@ use bytes::{Buf, BufMut, Bytes};
 use smallvec::SmallVec;
 
 use crate::{
-    ChildId, Chunk, Entry, Exit, ExitStatus, Fact, Gap, ResourceUsage, Seq, Stream, Turn,
-    log::Concerned,
+    ChildId, Entry, ExitStatus, Fact, ResourceUsage, Seq, Source,
+    log::{Chunk, Concerned, Gap},
+    types::{Exit, Turn},
 };
 
 pub(crate) const MAGIC: &[u8] = b"actix-process recording 1\n";
@@ -88,9 +89,9 @@ fn put_entry(out: &mut Vec<u8>, entry: &Entry) {
         Fact::Chunk(chunk) => {
             out.put_u8(1);
             out.put_i32_le(match chunk.stream {
-                Stream::Stdout => 1,
-                Stream::Stderr => 2,
-                Stream::Extra(number) => number,
+                Source::Stdout => 1,
+                Source::Stderr => 2,
+                Source::Extra(number) => number,
             });
             out.put_u8(u8::from(chunk.after_exit));
             // No process has the number 0.
@@ -184,9 +185,9 @@ fn take_entry(input: &mut Bytes, least: usize) -> Option<Entry> {
         0 => Fact::Spawned { pid: input.try_get_i32_le().ok()?, program: take_text(input)? },
         1 => {
             let stream = match input.try_get_i32_le().ok()? {
-                1 => Stream::Stdout,
-                2 => Stream::Stderr,
-                number @ 3.. => Stream::Extra(number),
+                1 => Source::Stdout,
+                2 => Source::Stderr,
+                number @ 3.. => Source::Extra(number),
                 _ => return None,
             };
             let after_exit = match input.try_get_u8().ok()? {

@@ -60,7 +60,7 @@ pub enum ReplayError {
 /// `OutputBatch::from`.
 ///
 /// ```
-/// use actix_process::{Command, Policy, Replay, Start};
+/// use actix_process::{Command, Policy, Start, recording::Replay};
 ///
 /// # actix::System::new().block_on(async {
 /// let policy = Policy::start()?;
@@ -176,8 +176,9 @@ mod properties {
 
     use super::*;
     use crate::{
-        ChildId, Chunk, Entry, Exit, ExitStatus, Fact, Gap, ResourceUsage, Seq, Stream, Turn,
-        log::Concerned,
+        ChildId, Entry, ExitStatus, Fact, ResourceUsage, Seq, Source,
+        log::{Chunk, Concerned, Gap},
+        types::{Exit, Turn},
     };
 
     fn fact() -> impl Strategy<Value = Fact> {
@@ -185,9 +186,9 @@ mod properties {
             (0_i32..6, any::<bool>(), any::<Vec<u8>>()).prop_map(|(n, after_exit, bytes)| {
                 let writer = Some(n).filter(|n| *n > 3);
                 let stream = match n {
-                    0 | 1 => Stream::Stdout,
-                    2 => Stream::Stderr,
-                    number => Stream::Extra(number),
+                    0 | 1 => Source::Stdout,
+                    2 => Source::Stderr,
+                    number => Source::Extra(number),
                 };
                 Fact::Chunk(Chunk { stream, bytes: bytes.into(), after_exit, writer })
             });
@@ -255,7 +256,7 @@ mod properties {
             .map(|(seq, len)| {
                 let bytes = vec![7; len].into();
                 let chunk =
-                    Chunk { stream: Stream::Stdout, bytes, after_exit: false, writer: None };
+                    Chunk { stream: Source::Stdout, bytes, after_exit: false, writer: None };
                 let (seq, turn, child) = (Seq(seq), Turn(0), ChildId(0));
                 Entry { seq, turn, child, fact: Fact::Chunk(chunk) }
             })

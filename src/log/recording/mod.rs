@@ -3,5 +3,6 @@
 mod format;
 mod replay;
 
+pub use super::spill::{SpillError, replay_spilled};
 pub(crate) use format::{MAGIC, encode_turn};
 pub use replay::{Replay, ReplayError};

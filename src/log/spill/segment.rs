@@ -8,7 +8,13 @@ use std::{
 };
 
 use super::directory::SpillDirectory;
-use crate::{Replay, log::TurnEntries, recording::MAGIC, restart::trace};
+use crate::{
+    log::{
+        TurnEntries,
+        recording::{MAGIC, Replay},
+    },
+    restart::trace,
+};
 
 /// What the files are called after their numbers.
 pub(super) const EXTENSION: &str = "spill";

@@ -1,4 +1,4 @@
-//! `RegistrationOrder`: each child's output whole, in the order of the spawns.
+//! `SpawnOrder`: each child's output whole, in the order of the spawns.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -14,16 +14,16 @@ use crate::ChildId;
 /// Of children that are deterministic themselves, and that are spawned one after the other, the
 /// bytes come out the same from run to run, however their writes meet. What cannot be known stays
 /// unknown: the order between two pipes of one child (let it send both down one,
-/// [`ErrorOutput::WithStdout`](crate::ErrorOutput::WithStdout)), and when a descendant that outlives
+/// [`ErrorTo::WithStdout`](crate::ErrorTo::WithStdout)), and when a descendant that outlives
 /// its child writes: those bytes come when they come.
 ///
 /// It holds what the later children have written so far, in memory, as shared slices. It needs a
 /// reader without gaps: one that misses an exit waits for it until [`finish`](Self::finish).
 ///
 /// ```no_run
-/// # use actix_process::{PolicyHandle, RegistrationOrder, Start};
+/// # use actix_process::{PolicyHandle, Start, log::SpawnOrder};
 /// # async fn example(policy: PolicyHandle) {
-/// let mut order = RegistrationOrder::default();
+/// let mut order = SpawnOrder::default();
 /// let mut log = policy.log(Start::Beginning);
 /// while let Some(batch) = log.next().await {
 ///     for entry in batch.entries() {
@@ -33,7 +33,7 @@ use crate::ChildId;
 /// # }
 /// ```
 #[derive(Default)]
-pub struct RegistrationOrder {
+pub struct SpawnOrder {
     /// The children that have not had their turn, the first one live.
     waiting: VecDeque<ChildId>,
     held: HashMap<ChildId, Held>,
@@ -46,17 +46,14 @@ struct Held {
 }
 
 /// How much it holds, never what.
-impl fmt::Debug for RegistrationOrder {
+impl fmt::Debug for SpawnOrder {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let held: usize = self.held.values().map(|held| held.entries.len()).sum();
-        out.debug_struct("RegistrationOrder")
-            .field("waiting", &self.waiting)
-            .field("held", &held)
-            .finish()
+        out.debug_struct("SpawnOrder").field("waiting", &self.waiting).field("held", &held).finish()
     }
 }
 
-impl RegistrationOrder {
+impl SpawnOrder {
     /// Takes the next entry and gives those whose turn it is to `each`.
     pub fn push(&mut self, entry: &Entry, mut each: impl FnMut(Entry)) {
         let child = entry.child;
@@ -105,14 +102,18 @@ mod properties {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{Exit, ExitStatus, ResourceUsage, Seq, Stream, Turn, log::Chunk};
+    use crate::{
+        ExitStatus, ResourceUsage, Seq, Source,
+        log::Chunk,
+        types::{Exit, Turn},
+    };
 
     /// The facts of one child: its spawn, so many chunks, its exit.
     fn facts(child: u64, chunks: u8) -> VecDeque<Fact> {
         let program: Arc<str> = "child".into();
         let spawned = Fact::Spawned { pid: 1, program: Arc::clone(&program) };
         let chunk = |number: u8| Chunk {
-            stream: Stream::Stdout,
+            stream: Source::Stdout,
             bytes: vec![number].into(),
             after_exit: false,
             writer: None,
@@ -158,7 +159,7 @@ mod properties {
                     break;
                 }
             }
-            let mut order = RegistrationOrder::default();
+            let mut order = SpawnOrder::default();
             let mut seen = Vec::new();
             let mut counts = vec![0; chunks.len()];
             let mut take = |entry: Entry| {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{Place, Segment, directory::SpillDirectory};
-use crate::{log::TurnEntries, recording::encode_turn};
+use crate::log::{TurnEntries, recording::encode_turn};
 
 /// A log's entries cannot go to files: [`Overflow::Block`](crate::Overflow::Block) is in force.
 #[derive(Debug, thiserror::Error)]
@@ -64,7 +64,8 @@ impl Store {
                 .map_err(|source| self.error("make a file", source))?;
             self.next_number += 1;
             let segment = Arc::new(segment);
-            self.segments.push((Arc::downgrade(&segment), crate::recording::MAGIC.len() as u64));
+            self.segments
+                .push((Arc::downgrade(&segment), crate::log::recording::MAGIC.len() as u64));
             self.current = Some(segment);
         }
         let (Some(segment), Some((_, len))) = (&self.current, self.segments.last_mut()) else {
