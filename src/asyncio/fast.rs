@@ -9,7 +9,7 @@ use std::{
 use super::{
     ChildWatcher, ExitHandler, Registering, WatchedExit,
     sigchld::{Attachment, Collector},
-    table::{Standing, standing},
+    table::{PidState, standing},
 };
 use crate::{
     asyncio::EventLoop,
@@ -155,8 +155,8 @@ impl ChildWatcher for FastWatcher {
             }
             (stale, Ok(on)) => {
                 let known = match standing(pid)? {
-                    Standing::Gone => Err(handler),
-                    Standing::Child => Ok(state.handlers.insert(pid, handler)),
+                    PidState::Gone => Err(handler),
+                    PidState::Child => Ok(state.handlers.insert(pid, handler)),
                 };
                 drop(state);
                 // A replaced handler's drop may run anything: after the lock.

@@ -2,7 +2,6 @@
 //!
 //! `ChildWatcher` is the contract, with five implementations; an event loop is an arbiter.
 
-mod asking;
 mod contract;
 mod default_policy;
 mod event_loop;
@@ -10,6 +9,7 @@ mod event_loop_policy;
 mod fast;
 mod handler;
 mod multi_loop;
+mod pid_poller;
 mod pidfd;
 mod registry;
 mod safe;

@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{
-    ChildWatcher, ExitHandler, Registered, asking::Asking, sigchld::Listening, table::admit,
+    ChildWatcher, ExitHandler, Registered, pid_poller::PidPoller, sigchld::Listening,
+    table::check_pid,
 };
 use crate::{asyncio::EventLoop, types::WatchError};
 
@@ -17,7 +18,7 @@ use crate::{asyncio::EventLoop, types::WatchError};
 /// look lost, and an exit is found also where the signal was ignored or taken away.
 #[derive(Debug)]
 pub struct MultiLoopWatcher {
-    asking: Arc<Asking>,
+    pid_poller: Arc<PidPoller>,
     listening: Mutex<Option<Listening>>,
 }
 
@@ -33,9 +34,9 @@ impl MultiLoopWatcher {
             step: "start its thread",
             source,
         })?;
-        let asking = Arc::default();
-        let listening = Listening::start(on, &asking)?;
-        Ok(MultiLoopWatcher { asking, listening: Mutex::new(Some(listening)) })
+        let pid_poller = Arc::default();
+        let listening = Listening::start(on, &pid_poller)?;
+        Ok(MultiLoopWatcher { pid_poller, listening: Mutex::new(Some(listening)) })
     }
 }
 
@@ -45,15 +46,15 @@ impl ChildWatcher for MultiLoopWatcher {
             return Err(WatchError::Inactive);
         }
         let on = EventLoop::current();
-        let Some(handler) = admit(pid, handler, on.as_ref())? else { return Ok(()) };
-        self.asking.watch(pid, Registered { handler, on }, || self.is_active())?;
+        let Some(handler) = check_pid(pid, handler, on.as_ref())? else { return Ok(()) };
+        self.pid_poller.watch(pid, Registered { handler, on }, || self.is_active())?;
         // It may have ended before: its signal has come and gone.
-        self.asking.handlers.ask(pid);
+        self.pid_poller.handlers.ask(pid);
         Ok(())
     }
 
     fn remove_child_handler(&self, pid: i32) -> bool {
-        self.asking.handlers.remove(pid)
+        self.pid_poller.handlers.remove(pid)
     }
 
     fn attach_loop(&self, _: Option<EventLoop>) -> Result<(), WatchError> {
@@ -67,7 +68,7 @@ impl ChildWatcher for MultiLoopWatcher {
     fn close(&self) {
         let listening = self.listening.lock().unwrap_or_else(PoisonError::into_inner).take();
         drop(listening);
-        self.asking.handlers.clear();
+        self.pid_poller.handlers.clear();
     }
 }
 

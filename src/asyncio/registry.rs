@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use super::{ExitHandler, Registered, WatchedExit, table::admit};
+use super::{ExitHandler, Registered, WatchedExit, table::check_pid};
 use crate::{
     asyncio::EventLoop,
     sys::{
@@ -134,7 +134,7 @@ pub(super) fn admit_with_pidfd(
     handler: ExitHandler,
     on: Option<&EventLoop>,
 ) -> Result<Option<(ExitHandler, OwnedFd)>, WatchError> {
-    let Some(handler) = admit(pid, handler, on)? else { return Ok(None) };
+    let Some(handler) = check_pid(pid, handler, on)? else { return Ok(None) };
     match pidfd::open(pid) {
         Ok(pidfd) => Ok(Some((handler, pidfd))),
         Err(error) if wait::is_gone(&error) => {

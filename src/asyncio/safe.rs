@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    ChildWatcher, ExitHandler, Registered, asking::Asking, sigchld::Attachment, table::admit,
+    ChildWatcher, ExitHandler, Registered, pid_poller::PidPoller, sigchld::Attachment,
+    table::check_pid,
 };
 use crate::{asyncio::EventLoop, types::WatchError};
 
@@ -15,7 +16,7 @@ use crate::{asyncio::EventLoop, types::WatchError};
 /// detachment, and an exit is found also where the signal was ignored or taken away.
 #[derive(Debug, Default)]
 pub struct SafeWatcher {
-    asking: Arc<Asking>,
+    pid_poller: Arc<PidPoller>,
     attachment: Attachment,
 }
 
@@ -30,23 +31,23 @@ impl SafeWatcher {
 impl ChildWatcher for SafeWatcher {
     fn add_child_handler(&self, pid: i32, handler: ExitHandler) -> Result<(), WatchError> {
         let on = self.attachment.on()?;
-        let Some(handler) = admit(pid, handler, Some(&on))? else { return Ok(()) };
+        let Some(handler) = check_pid(pid, handler, Some(&on))? else { return Ok(()) };
         let registered = Registered { handler, on: None };
-        self.asking.watch(pid, registered, || self.is_active())?;
+        self.pid_poller.watch(pid, registered, || self.is_active())?;
         // It may have ended before: its signal has come and gone. On the loop, as ever.
-        let asking = Arc::clone(&self.asking);
-        on.spawn(async move { asking.handlers.ask(pid) });
+        let pid_poller = Arc::clone(&self.pid_poller);
+        on.spawn(async move { pid_poller.handlers.ask(pid) });
         Ok(())
     }
 
     fn remove_child_handler(&self, pid: i32) -> bool {
-        self.asking.handlers.remove(pid)
+        self.pid_poller.handlers.remove(pid)
     }
 
     fn attach_loop(&self, event_loop: Option<EventLoop>) -> Result<(), WatchError> {
         // On its own: the lock is not to be held while the loop before is let go of.
-        let pending = self.asking.handlers.lock().len();
-        self.attachment.change(event_loop, &self.asking, pending)
+        let pending = self.pid_poller.handlers.lock().len();
+        self.attachment.change(event_loop, &self.pid_poller, pending)
     }
 
     fn is_active(&self) -> bool {
@@ -55,6 +56,6 @@ impl ChildWatcher for SafeWatcher {
 
     fn close(&self) {
         self.attachment.close();
-        self.asking.handlers.clear();
+        self.pid_poller.handlers.clear();
     }
 }

@@ -28,7 +28,7 @@ impl Registered {
     }
 }
 
-/// Asking, reaping and taking the handler out are one step under the lock, so that a handler that
+/// PidPoller, reaping and taking the handler out are one step under the lock, so that a handler that
 /// was removed or replaced is never called, and its child never reaped.
 #[derive(Debug, Default)]
 pub(super) struct HandlerTable(Mutex<HashMap<i32, Registered>>);
@@ -85,14 +85,14 @@ impl HandlerTable {
 
 /// The handler, where its child is there to be watched. One that was reaped already is told to be
 /// lost, and there is nothing more to do.
-pub(super) fn admit(
+pub(super) fn check_pid(
     pid: i32,
     handler: ExitHandler,
     on: Option<&EventLoop>,
 ) -> Result<Option<ExitHandler>, WatchError> {
     match standing(pid)? {
-        Standing::Child => Ok(Some(handler)),
-        Standing::Gone => {
+        PidState::Child => Ok(Some(handler)),
+        PidState::Gone => {
             handler.call_on(on, WatchedExit::lost(pid));
             Ok(None)
         }
@@ -101,22 +101,22 @@ pub(super) fn admit(
 
 /// What can be said of a PID that is to be watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum PidState {
     /// A child of this process, alive or not reaped yet.
     Child,
     /// Nobody has the PID: it was reaped.
     Gone,
 }
 
-pub(super) fn standing(pid: i32) -> Result<Standing, WatchError> {
+pub(super) fn standing(pid: i32) -> Result<PidState, WatchError> {
     // 0 and -1 mean others to the system calls.
     if pid <= 0 {
         return Err(WatchError::NotAChild(pid));
     }
     match wait::peek(Which::Pid(pid)) {
-        Ok(_) => Ok(Standing::Child),
+        Ok(_) => Ok(PidState::Child),
         Err(error) if wait::is_gone(&error) => match kill(Pid::from_raw(pid), None) {
-            Err(Errno::ESRCH) => Ok(Standing::Gone),
+            Err(Errno::ESRCH) => Ok(PidState::Gone),
             _ => Err(WatchError::NotAChild(pid)),
         },
         Err(error) => Err(WatchError::of_child(pid, "ask after it")(error)),

@@ -12,7 +12,7 @@ use super::{Alarm, Spawned};
 use crate::{
     ChildExited, ChildId, ChildStdin, PolicyStopped, SignalError, Source,
     cell::ChildCell,
-    process::ChildSlot,
+    process::Process,
     process::Target,
     read_loop::{LoopCommand, Mailbox},
 };
@@ -27,13 +27,13 @@ pub struct Child {
     #[cfg_attr(not(feature = "regex"), expect(dead_code, reason = "`wait_for_line` needs it"))]
     pub(super) alarms: WeakRecipient<Alarm>,
     pub(super) link: Arc<Mailbox>,
-    slot: Weak<ChildSlot>,
+    process: Weak<Process>,
 }
 
 impl Spawned for Child {
     fn undo(&self) {
-        if let Some(slot) = self.slot.upgrade() {
-            slot.signal_all(&[Signal::SIGKILL]);
+        if let Some(process) = self.process.upgrade() {
+            process.signal_all(&[Signal::SIGKILL]);
         }
     }
 }
@@ -43,9 +43,9 @@ impl Child {
         cell: Arc<ChildCell>,
         alarms: WeakRecipient<Alarm>,
         link: Arc<Mailbox>,
-        slot: Weak<ChildSlot>,
+        process: Weak<Process>,
     ) -> Self {
-        Child { cell, alarms, link, slot }
+        Child { cell, alarms, link, process }
     }
 
     pub(crate) fn cell(&self) -> &Arc<ChildCell> {
@@ -137,7 +137,7 @@ impl Child {
     }
 
     fn send(&self, signal: Signal, target: Target) -> Result<(), SignalError> {
-        match (self.slot.upgrade(), self.cell.exit()) {
+        match (self.process.upgrade(), self.cell.exit()) {
             (Some(process), _) => process.signal(signal, target),
             (None, Some(Err(stopped))) => Err(stopped.into()),
             (None, _) => Err(SignalError::Ended(self.id())),

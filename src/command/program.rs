@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{ErrorTo, Extra, OutputTo, Stdin, Terminal};
-use crate::{Overflow, types::LogShare};
+use crate::{Overflow, types::Quota};
 
 /// The process group that a child runs in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -75,7 +75,7 @@ pub struct Command {
     pub(crate) stdout: OutputTo,
     pub(crate) stderr: ErrorTo,
     pub(crate) extra: Vec<(i32, Extra)>,
-    pub(crate) share: Option<LogShare>,
+    pub(crate) share: Option<Quota>,
     pub(crate) terminal: Option<Terminal>,
 }
 
@@ -183,7 +183,7 @@ impl Command {
     ///
     /// A full pipe and one turn of reading come on top. What it wrote counts until it is closed.
     pub fn log_share(mut self, bytes: u64, overflow: Overflow) -> Self {
-        self.share = Some(LogShare { bytes, overflow });
+        self.share = Some(Quota { bytes, overflow });
         self
     }
 

@@ -1,50 +1,50 @@
-//! `Blocks`: the log's pieces in order, in blocks of a bounded length: a change in the middle moves
+//! `Blocks`: the log's spans in order, in blocks of a bounded length: a change in the middle moves
 //! one block at most, and what a stretch costs is summed by blocks.
 
 use std::{collections::VecDeque, ops::Range};
 
-use super::pieces::Piece;
+use super::spans::Span;
 use crate::Seq;
 
-/// A block holds so many pieces at most. Two neighbours hold more than half of that together.
+/// A block holds so many spans at most. Two neighbours hold more than half of that together.
 const MOST: usize = 256;
 
 /// A spare part of a block that is smaller than this stays.
 const SPARE: usize = 16;
 
-/// Some pieces that follow each other: one at least.
+/// Some spans that follow each other: one at least.
 #[derive(Debug, Default)]
 struct Block {
-    pieces: VecDeque<Piece>,
+    spans: VecDeque<Span>,
     cost: u64,
 }
 
 impl Block {
     fn begins_before(&self, seq: Seq) -> bool {
-        self.pieces.front().is_some_and(|piece| piece.first < seq)
+        self.spans.front().is_some_and(|span| span.first < seq)
     }
 
-    fn push(&mut self, piece: Piece) {
-        self.cost += piece.cost();
-        self.pieces.push_back(piece);
+    fn push(&mut self, span: Span) {
+        self.cost += span.cost();
+        self.spans.push_back(span);
     }
 
     fn split_off(&mut self, place: usize) -> Block {
-        let pieces = self.pieces.split_off(place);
-        let cost = cost_of(&pieces);
+        let spans = self.spans.split_off(place);
+        let cost = cost_of(&spans);
         self.cost -= cost;
-        Block { pieces, cost }
+        Block { spans, cost }
     }
 
     fn append(&mut self, mut later: Block) {
         self.cost += later.cost;
-        self.pieces.append(&mut later.pieces);
+        self.spans.append(&mut later.spans);
     }
 
-    /// Moves these pieces out, and gives what they cost.
-    fn drain(&mut self, places: Range<usize>, into: &mut Vec<Piece>) -> u64 {
-        let cost = cost_of(self.pieces.range(places.clone()));
-        into.extend(self.pieces.drain(places));
+    /// Moves these spans out, and gives what they cost.
+    fn drain(&mut self, places: Range<usize>, into: &mut Vec<Span>) -> u64 {
+        let cost = cost_of(self.spans.range(places.clone()));
+        into.extend(self.spans.drain(places));
         self.cost -= cost;
         cost
     }
@@ -57,7 +57,7 @@ pub(super) struct Blocks {
     cost: u64,
 }
 
-/// Where a piece is, or would be: also behind a block's last one.
+/// Where a span is, or would be: also behind a block's last one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct At {
     block: usize,
@@ -70,62 +70,62 @@ impl Blocks {
         self.cost
     }
 
-    pub(super) fn push(&mut self, piece: Piece) {
-        self.cost += piece.cost();
-        match self.blocks.back_mut().filter(|block| block.pieces.len() < MOST) {
-            Some(block) => block.push(piece),
+    pub(super) fn push(&mut self, span: Span) {
+        self.cost += span.cost();
+        match self.blocks.back_mut().filter(|block| block.spans.len() < MOST) {
+            Some(block) => block.push(span),
             None => {
                 let mut block = Block::default();
-                block.push(piece);
+                block.push(span);
                 self.blocks.push_back(block);
             }
         }
     }
 
-    pub(super) fn pop_front(&mut self) -> Option<Piece> {
+    pub(super) fn pop_front(&mut self) -> Option<Span> {
         let block = self.blocks.front_mut()?;
-        let piece = block.pieces.pop_front()?;
-        block.cost -= piece.cost();
-        self.cost -= piece.cost();
-        if block.pieces.is_empty() {
+        let span = block.spans.pop_front()?;
+        block.cost -= span.cost();
+        self.cost -= span.cost();
+        if block.spans.is_empty() {
             self.blocks.pop_front();
         }
-        Some(piece)
+        Some(span)
     }
 
-    pub(super) fn front(&self) -> Option<&Piece> {
-        self.blocks.front()?.pieces.front()
+    pub(super) fn front(&self) -> Option<&Span> {
+        self.blocks.front()?.spans.front()
     }
 
-    pub(super) fn back(&self) -> Option<&Piece> {
-        self.blocks.back()?.pieces.back()
+    pub(super) fn back(&self) -> Option<&Span> {
+        self.blocks.back()?.spans.back()
     }
 
-    /// Where the first piece is that begins here or later.
+    /// Where the first span is that begins here or later.
     fn at(&self, seq: Seq) -> At {
         let blocks = self.blocks.partition_point(|block| block.begins_before(seq));
         let Some(block) = blocks.checked_sub(1) else { return At { block: 0, place: 0 } };
-        let pieces = &self.blocks[block].pieces;
-        At { block, place: pieces.partition_point(|piece| piece.first < seq) }
+        let spans = &self.blocks[block].spans;
+        At { block, place: spans.partition_point(|span| span.first < seq) }
     }
 
-    /// The pieces that begin here or later.
-    pub(super) fn from(&self, seq: Seq) -> impl Iterator<Item = &Piece> {
+    /// The spans that begin here or later.
+    pub(super) fn from(&self, seq: Seq) -> impl Iterator<Item = &Span> {
         let At { block, place } = self.at(seq);
         let mut later = self.blocks.range(block.min(self.blocks.len())..);
-        let first = later.next().map(|block| block.pieces.range(place..));
-        first.into_iter().flatten().chain(later.flat_map(|block| &block.pieces))
+        let first = later.next().map(|block| block.spans.range(place..));
+        first.into_iter().flatten().chain(later.flat_map(|block| &block.spans))
     }
 
-    /// The pieces that begin before this place, the newest first.
-    pub(super) fn before(&self, seq: Seq) -> impl Iterator<Item = &Piece> {
+    /// The spans that begin before this place, the newest first.
+    pub(super) fn before(&self, seq: Seq) -> impl Iterator<Item = &Span> {
         let At { block, place } = self.at(seq);
         let mut earlier = self.blocks.range(..(block + 1).min(self.blocks.len())).rev();
-        let last = earlier.next().map(|block| block.pieces.range(..place).rev());
-        last.into_iter().flatten().chain(earlier.flat_map(|block| block.pieces.iter().rev()))
+        let last = earlier.next().map(|block| block.spans.range(..place).rev());
+        last.into_iter().flatten().chain(earlier.flat_map(|block| block.spans.iter().rev()))
     }
 
-    /// What the pieces cost that begin here or later.
+    /// What the spans cost that begin here or later.
     pub(super) fn cost_from(&self, seq: Seq) -> u64 {
         let At { block, place } = self.at(seq);
         let sum = |blocks: Range<usize>| -> u64 {
@@ -138,30 +138,30 @@ impl Blocks {
         } else {
             sum(block..self.blocks.len())
         };
-        all - cost_of(its.pieces.range(..place))
+        all - cost_of(its.spans.range(..place))
     }
 
-    /// Puts these, which are in order, in the place of the pieces that begin in `range`. Gives those.
+    /// Puts these, which are in order, in the place of the spans that begin in `range`. Gives those.
     pub(super) fn replace(
         &mut self,
         range: Range<Seq>,
-        with: impl IntoIterator<Item = Piece>,
-    ) -> Vec<Piece> {
+        with: impl IntoIterator<Item = Span>,
+    ) -> Vec<Span> {
         let mut at = self.at(range.start);
         let mut replaced = Vec::new();
-        for piece in with {
-            let is_end = |block: &Block| at.place == block.pieces.len();
+        for span in with {
+            let is_end = |block: &Block| at.place == block.spans.len();
             if self.blocks.get(at.block).is_some_and(is_end) && at.block + 1 < self.blocks.len() {
                 at = At { block: at.block + 1, place: 0 };
             }
             let block = self.blocks.get_mut(at.block);
-            match block.and_then(|block| Some((block.pieces.get_mut(at.place)?, &mut block.cost))) {
+            match block.and_then(|block| Some((block.spans.get_mut(at.place)?, &mut block.cost))) {
                 Some((old, cost)) if old.first < range.end => {
-                    *cost = *cost + piece.cost() - old.cost();
-                    self.cost = self.cost + piece.cost() - old.cost();
-                    replaced.push(std::mem::replace(old, piece));
+                    *cost = *cost + span.cost() - old.cost();
+                    self.cost = self.cost + span.cost() - old.cost();
+                    replaced.push(std::mem::replace(old, span));
                 }
-                _ => at = self.insert(at, piece),
+                _ => at = self.insert(at, span),
             }
             at.place += 1;
         }
@@ -170,12 +170,12 @@ impl Blocks {
     }
 
     /// Gives where it is now.
-    fn insert(&mut self, mut at: At, piece: Piece) -> At {
+    fn insert(&mut self, mut at: At, span: Span) -> At {
         let Some(block) = self.blocks.get_mut(at.block) else {
-            self.push(piece);
+            self.push(span);
             return at;
         };
-        if block.pieces.len() == MOST {
+        if block.spans.len() == MOST {
             let later = block.split_off(MOST / 2);
             self.blocks.insert(at.block + 1, later);
             if at.place > MOST / 2 {
@@ -183,14 +183,14 @@ impl Blocks {
             }
         }
         let block = &mut self.blocks[at.block];
-        block.cost += piece.cost();
-        self.cost += piece.cost();
-        block.pieces.insert(at.place, piece);
+        block.cost += span.cost();
+        self.cost += span.cost();
+        block.spans.insert(at.place, span);
         at
     }
 
-    /// Takes out the pieces from here on that begin before `end`.
-    fn remove(&mut self, from: At, end: Seq, into: &mut Vec<Piece>) {
+    /// Takes out the spans from here on that begin before `end`.
+    fn remove(&mut self, from: At, end: Seq, into: &mut Vec<Span>) {
         let to = self.at(end);
         if to <= from {
             return;
@@ -198,7 +198,7 @@ impl Blocks {
         for block in from.block..=to.block {
             let start = if block == from.block { from.place } else { 0 };
             let its = &mut self.blocks[block];
-            let end = if block == to.block { to.place } else { its.pieces.len() };
+            let end = if block == to.block { to.place } else { its.spans.len() };
             self.cost -= its.drain(start..end, into);
         }
         if from.block + 1 < to.block {
@@ -212,7 +212,7 @@ impl Blocks {
 
     /// Drops a block that is empty, or joins it with the next one, and lets go of what it has to spare.
     fn tidy(&mut self, block: usize) {
-        let len = |block: usize| self.blocks.get(block).map(|block| block.pieces.len());
+        let len = |block: usize| self.blocks.get(block).map(|block| block.spans.len());
         if len(block) == Some(0) {
             self.blocks.remove(block);
             return;
@@ -223,16 +223,16 @@ impl Blocks {
         {
             self.blocks[block].append(next);
         }
-        if let Some(Block { pieces, .. }) = self.blocks.get_mut(block)
-            && pieces.capacity() > 2 * pieces.len() + SPARE
+        if let Some(Block { spans, .. }) = self.blocks.get_mut(block)
+            && spans.capacity() > 2 * spans.len() + SPARE
         {
-            pieces.shrink_to(pieces.len() + pieces.len() / 2);
+            spans.shrink_to(spans.len() + spans.len() / 2);
         }
     }
 }
 
-fn cost_of<'a>(pieces: impl IntoIterator<Item = &'a Piece>) -> u64 {
-    pieces.into_iter().map(Piece::cost).sum()
+fn cost_of<'a>(spans: impl IntoIterator<Item = &'a Span>) -> u64 {
+    spans.into_iter().map(Span::cost).sum()
 }
 
 #[cfg(test)]
@@ -242,12 +242,12 @@ mod properties {
     use super::*;
     use crate::log::{Concerned, totals::Totals};
 
-    fn piece(first: u64) -> Piece {
-        Piece::gone(Seq(first), Seq(first + 1), Totals::default(), Concerned::Anyone)
+    fn span(first: u64) -> Span {
+        Span::gone(Seq(first), Seq(first + 1), Totals::default(), Concerned::Anyone)
     }
 
-    fn firsts<'a>(pieces: impl Iterator<Item = &'a Piece>) -> Vec<u64> {
-        pieces.map(|piece| piece.first.0).collect()
+    fn firsts<'a>(spans: impl Iterator<Item = &'a Span>) -> Vec<u64> {
+        spans.map(|span| span.first.0).collect()
     }
 
     proptest! {
@@ -261,7 +261,7 @@ mod properties {
                 match kind {
                     0 => {
                         let end = row.last().map_or(0, |last| last + 1);
-                        (end..end + len).for_each(|first| blocks.push(piece(first)));
+                        (end..end + len).for_each(|first| blocks.push(span(first)));
                         row.extend(end..end + len);
                     }
                     1 => {
@@ -273,7 +273,7 @@ mod properties {
                         let new: Vec<u64> = (start..start + len).step_by(every).collect();
                         let gone = blocks.replace(
                             Seq(start)..Seq(start + len),
-                            new.iter().map(|first| piece(*first)),
+                            new.iter().map(|first| span(*first)),
                         );
                         let (from, to) = (
                             row.partition_point(|first| *first < start),
@@ -287,10 +287,10 @@ mod properties {
                 prop_assert_eq!(firsts(blocks.from(Seq(start))), &row[at..]);
                 let before: Vec<u64> = row[..at].iter().rev().copied().collect();
                 prop_assert_eq!(firsts(blocks.before(Seq(start))), before);
-                let one = piece(0).cost();
+                let one = span(0).cost();
                 prop_assert_eq!(blocks.cost_from(Seq(start)), (row.len() - at) as u64 * one);
                 prop_assert_eq!(blocks.cost(), row.len() as u64 * one);
-                let lens: Vec<_> = blocks.blocks.iter().map(|block| block.pieces.len()).collect();
+                let lens: Vec<_> = blocks.blocks.iter().map(|block| block.spans.len()).collect();
                 prop_assert!(lens.iter().all(|len| (1..=MOST).contains(len)), "{:?}", lens);
             }
         }

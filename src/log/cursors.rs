@@ -2,13 +2,13 @@
 
 use std::{collections::VecDeque, task::Waker};
 
-use super::{Batch, Concerned, Gap, MergedLog, TurnEntries, pieces::Body, totals::Totals};
-use crate::{Overflow, Seq, log::spill::Place, restart::drop_contained};
+use super::{Batch, Concerned, Gap, MergedLog, TurnEntries, spans::Body, totals::Totals};
+use crate::{Overflow, Seq, log::spill::SpillRef, restart::drop_contained};
 
 /// A batch takes whole turns until it holds this much.
 const BATCH_COST: u64 = 1024 * 1024;
 
-/// And so many pieces at most.
+/// And so many spans at most.
 const BATCH_PIECES: usize = 1024;
 
 /// Where a reader or a subscription starts. History comes first, then what is new, without a hole
@@ -42,7 +42,7 @@ pub(super) struct Cursor {
     /// It waits for that.
     pub(super) loading: bool,
     /// What its reader has to load itself, outside the lock.
-    pub(super) to_load: Option<(Seq, Place)>,
+    pub(super) to_load: Option<(Seq, SpillRef)>,
 }
 
 /// A waker is foreign code.
@@ -61,7 +61,7 @@ impl Cursor {
         Some(Gap::new(self.next, after, until - self.passed, concerned))
     }
 
-    /// Whether what was loaded is what comes next. It can be a part of a piece: that may have been
+    /// Whether what was loaded is what comes next. It can be a part of a span: that may have been
     /// joined to another one meanwhile.
     pub(super) fn has_loaded(&self) -> bool {
         let first = self.loaded.front().and_then(|turn| turn.first());
@@ -164,9 +164,9 @@ impl MergedLog {
         id
     }
 
-    /// The start of the piece that holds `seq`, or the last milestone before it in what was dropped.
+    /// The start of the span that holds `seq`, or the last milestone before it in what was dropped.
     fn place_before(&self, seq: Seq) -> (Seq, Totals) {
-        self.pieces.start_of(seq).unwrap_or_else(|| self.milestones.before(seq))
+        self.spans.start_of(seq).unwrap_or_else(|| self.milestones.before(seq))
     }
 
     /// The cursor no longer holds reading back.
@@ -192,7 +192,7 @@ impl MergedLog {
     /// Hands over what follows the cursor and moves it on; `None` where nothing follows yet, or
     /// what follows has to come back from its file first: see [`load_for`](MergedLog::load_for).
     pub(crate) fn read(&mut self, id: CursorId, limit: Limit) -> Option<Batch> {
-        let (start, dropped) = (self.start(), self.pieces.dropped());
+        let (start, dropped) = (self.start(), self.spans.dropped());
         let needed = self.needed();
         let cursor = self.cursors.get_mut(&id)?;
         let (from, lossless) = (cursor.next, cursor.lossless);
@@ -201,23 +201,23 @@ impl MergedLog {
             batch.gap = cursor.gap(start, dropped, Concerned::Anyone);
             (cursor.next, cursor.passed) = (start, dropped);
         }
-        for piece in self.pieces.pieces_from(cursor.next).take(BATCH_PIECES) {
+        for span in self.spans.pieces_from(cursor.next).take(BATCH_PIECES) {
             if !batch.is_empty() && batch.cost >= limit.cost() {
                 break;
             }
-            match &piece.body {
-                Body::Here(entries) => cursor.take(entries, &mut batch, limit),
+            match &span.body {
+                Body::InMemory(entries) => cursor.take(entries, &mut batch, limit),
                 // A batch has its gap in front.
-                Body::Gone(_) if !batch.is_empty() => break,
-                Body::Gone(of) => {
-                    batch.gap = cursor.gap(piece.after, piece.until, Concerned::clone(of));
-                    (cursor.next, cursor.passed) = (piece.after, piece.until);
+                Body::Dropped(_) if !batch.is_empty() => break,
+                Body::Dropped(of) => {
+                    batch.gap = cursor.gap(span.after, span.until, Concerned::clone(of));
+                    (cursor.next, cursor.passed) = (span.after, span.until);
                 }
-                Body::Spilled(place) => {
+                Body::OnDisk(place) => {
                     if batch.is_empty() {
-                        self.spilling.fetch(id, cursor, piece.first, place);
+                        self.spilling.fetch(id, cursor, span.first, place);
                     }
-                    while cursor.next < piece.after
+                    while cursor.next < span.after
                         && (batch.is_empty() || batch.cost < limit.cost())
                         && cursor.has_loaded()
                     {
@@ -225,7 +225,7 @@ impl MergedLog {
                     }
                 }
             }
-            if cursor.next < piece.after {
+            if cursor.next < span.after {
                 break;
             }
         }
@@ -241,17 +241,17 @@ impl MergedLog {
     }
 
     /// What this cursor's reader has to load, outside the lock, before it can read on.
-    pub(crate) fn load_for(&mut self, id: CursorId) -> Option<(Seq, Place)> {
+    pub(crate) fn load_for(&mut self, id: CursorId) -> Option<(Seq, SpillRef)> {
         self.cursors.get_mut(&id)?.to_load.take()
     }
 
     /// Whether there is something to read for the cursor now.
     pub(crate) fn has_more(&mut self, id: CursorId) -> bool {
         let Some(cursor) = self.cursors.get_mut(&id) else { return false };
-        match self.pieces.covering(cursor.next) {
-            Some(piece) => match &piece.body {
-                Body::Spilled(place) => self.spilling.fetch(id, cursor, piece.first, place),
-                Body::Here(_) | Body::Gone(_) => true,
+        match self.spans.covering(cursor.next) {
+            Some(span) => match &span.body {
+                Body::OnDisk(place) => self.spilling.fetch(id, cursor, span.first, place),
+                Body::InMemory(_) | Body::Dropped(_) => true,
             },
             None => cursor.next < self.end,
         }

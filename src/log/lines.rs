@@ -69,7 +69,7 @@ impl fmt::Debug for Lines {
 
 /// Where the bytes of a line are.
 #[derive(Clone, Copy)]
-enum Place {
+enum SpillRef {
     Chunk,
     Partial,
 }
@@ -95,8 +95,8 @@ impl Lines {
     pub fn push(&mut self, chunk: &Bytes, mut each: impl FnMut(Line)) {
         self.cut(chunk, |line, place, end| {
             let bytes = match place {
-                Place::Chunk => chunk.slice_ref(line),
-                Place::Partial => Bytes::copy_from_slice(line),
+                SpillRef::Chunk => chunk.slice_ref(line),
+                SpillRef::Partial => Bytes::copy_from_slice(line),
             };
             each(Line { bytes, end });
         });
@@ -109,16 +109,16 @@ impl Lines {
     }
 
     #[inline]
-    fn cut(&mut self, chunk: &[u8], mut each: impl FnMut(&[u8], Place, LineEnd)) {
+    fn cut(&mut self, chunk: &[u8], mut each: impl FnMut(&[u8], SpillRef, LineEnd)) {
         let mut start = 0;
         each_newline(chunk, |end| {
             let line = &chunk[start..end];
             start = end + 1;
             if self.partial.is_empty() && line.len() <= self.longest {
-                each(self.trimmed(line), Place::Chunk, LineEnd::Newline);
+                each(self.trimmed(line), SpillRef::Chunk, LineEnd::Newline);
             } else {
                 self.keep(line, &mut each);
-                each(self.trimmed(&self.partial), Place::Partial, LineEnd::Newline);
+                each(self.trimmed(&self.partial), SpillRef::Partial, LineEnd::Newline);
                 self.partial.clear();
             }
         });
@@ -133,12 +133,12 @@ impl Lines {
     }
 
     /// Adds to the line in hand, and gives away the parts that make it too long.
-    fn keep(&mut self, mut bytes: &[u8], each: &mut impl FnMut(&[u8], Place, LineEnd)) {
+    fn keep(&mut self, mut bytes: &[u8], each: &mut impl FnMut(&[u8], SpillRef, LineEnd)) {
         while self.partial.len() + bytes.len() > self.longest {
             let (fits, rest) = bytes.split_at(self.longest - self.partial.len());
             self.partial.extend_from_slice(fits);
             bytes = rest;
-            each(&self.partial, Place::Partial, LineEnd::Continues);
+            each(&self.partial, SpillRef::Partial, LineEnd::Continues);
             self.partial.clear();
         }
         self.partial.extend_from_slice(bytes);

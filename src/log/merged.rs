@@ -8,22 +8,22 @@ use super::{
     collecting::Collectors,
     cursors::{Cursor, CursorId},
     needs::Needs,
-    pieces::{Body, Piece, Pieces},
+    quotas::Quotas,
     shared::Afterwards,
-    shares::Shares,
+    spans::{Body, Span, Spans},
     spilling::Spilling,
     totals::{Milestones, Totals},
 };
-use crate::{ChildId, Overflow, Seq, log::spill::Place, types::LogShare};
+use crate::{ChildId, Overflow, Seq, log::spill::SpillRef, types::Quota};
 
-/// At most so many pieces are dropped at a time: what is left over goes at the next occasion.
+/// At most so many spans are dropped at a time: what is left over goes at the next occasion.
 const DROPS: usize = 1024;
 
 /// The log: whole turns, the oldest in front.
 pub(crate) struct MergedLog {
     pub(super) bound: u64,
     pub(super) overflow: Overflow,
-    pub(super) pieces: Pieces,
+    pub(super) spans: Spans,
     pub(super) end: Seq,
     pub(super) appended: Totals,
     /// Places in what was dropped, for the readers that ask for one of them.
@@ -31,7 +31,7 @@ pub(crate) struct MergedLog {
     pub(super) cursors: BTreeMap<CursorId, Cursor>,
     pub(super) next_cursor: u64,
     pub(super) needs: Needs,
-    pub(super) shares: Shares,
+    pub(super) quotas: Quotas,
     pub(super) spilling: Spilling,
     pub(super) collectors: Collectors,
     /// What is read for collectors: nothing from there on is dropped.
@@ -49,14 +49,14 @@ impl MergedLog {
         MergedLog {
             bound,
             overflow,
-            pieces: Pieces::default(),
+            spans: Spans::default(),
             end: Seq(0),
             appended: Totals::default(),
             milestones: Milestones::default(),
             cursors: BTreeMap::new(),
             next_cursor: 0,
             needs: Needs::default(),
-            shares: Shares::default(),
+            quotas: Quotas::default(),
             spilling: Spilling::default(),
             collectors: Collectors::default(),
             pins: Vec::new(),
@@ -73,7 +73,7 @@ impl MergedLog {
 
     /// Where what is still there begins.
     pub(super) fn start(&self) -> Seq {
-        self.pieces.front().map_or(self.end, |piece| piece.first)
+        self.spans.front().map_or(self.end, |span| span.first)
     }
 
     /// Appends the entries of one turn, which must continue the sequence, and wakes the readers.
@@ -82,12 +82,12 @@ impl MergedLog {
         debug_assert_eq!(first.seq, self.end, "the sequence must have no hole");
         self.end = Seq(self.end.0 + entries.len() as u64);
         self.appended = self.appended + Totals::of(&entries);
-        let counted = self.shares.count(&entries);
+        let counted = self.quotas.count(&entries);
         self.collectors.feed(&entries);
-        self.pieces.push(entries.into(), self.appended);
+        self.spans.push(entries.into(), self.appended);
         if !counted.is_empty() {
             let (start, needed) = (self.start(), self.needed());
-            counted.into_iter().for_each(|child| self.enforce_share(child, start, needed));
+            counted.into_iter().for_each(|child| self.enforce_quota(child, start, needed));
         }
         self.trim();
         self.wake();
@@ -108,7 +108,7 @@ impl MergedLog {
 
     /// How far the slowest lossless cursor is behind, in bytes of memory.
     pub(super) fn behind(&self) -> u64 {
-        self.needs.first().map_or(0, |needed| self.pieces.cost_from(needed))
+        self.needs.first().map_or(0, |needed| self.spans.cost_from(needed))
     }
 
     /// How many bytes may be read before the slowest lossless cursor is a whole log behind.
@@ -118,7 +118,7 @@ impl MergedLog {
             return room;
         }
         // While a history is read nothing goes: a moment, for which the log may grow by a half.
-        room.min((self.bound + self.bound / 2).saturating_sub(self.pieces.cost()))
+        room.min((self.bound + self.bound / 2).saturating_sub(self.spans.cost()))
     }
 
     /// The first entry that a lossless cursor still needs.
@@ -133,52 +133,52 @@ impl MergedLog {
         let pinned = self.pins.iter().map(|(_, from)| *from).min();
         let kept = pinned.filter(|_| self.overflow != Overflow::DropOldest).unwrap_or(needed);
         let mut drops = 0;
-        while let Some(piece) = self.pieces.front()
-            && piece.after <= needed.min(kept)
-            && (self.pieces.cost() > self.bound || !matches!(piece.body, Body::Here(_)))
+        while let Some(span) = self.spans.front()
+            && span.after <= needed.min(kept)
+            && (self.spans.cost() > self.bound || !matches!(span.body, Body::InMemory(_)))
             && drops < DROPS
         {
-            self.milestones.pass(piece.first, self.pieces.dropped());
-            if let Some(piece) = self.pieces.pop_front() {
-                self.discard(piece);
+            self.milestones.pass(span.first, self.spans.dropped());
+            if let Some(span) = self.spans.pop_front() {
+                self.discard(span);
             }
             drops += 1;
         }
         // Behind what is kept in memory, too.
         while drops < DROPS
-            && let Some(first) = self.pieces.spilled_before(needed)
+            && let Some(first) = self.spans.spilled_before(needed)
         {
             self.lose(first, Concerned::Anyone);
             drops += 1;
         }
         self.untrimmed = drops == DROPS;
         self.spilling.moved_on(needed);
-        self.spilling.ring_if(self.spills() || self.untrimmed);
+        self.spilling.notify_if(self.spills() || self.untrimmed);
     }
 
-    /// What a piece held goes when the log is no longer locked: to the spill thread, if it is a place
+    /// What a span held goes when the log is no longer locked: to the spill thread, if it is a place
     /// in a file.
-    fn discard(&mut self, piece: Piece) {
-        match piece.body {
-            Body::Spilled(place) => self.retire(*place),
-            Body::Here(_) | Body::Gone(_) => self.after.pieces.push(piece),
+    fn discard(&mut self, span: Span) {
+        match span.body {
+            Body::OnDisk(place) => self.retire(*place),
+            Body::InMemory(_) | Body::Dropped(_) => self.after.spans.push(span),
         }
     }
 
     /// Nothing needs this place any more.
-    pub(super) fn retire(&mut self, place: Place) {
+    pub(super) fn retire(&mut self, place: SpillRef) {
         self.after.places.extend(self.spilling.retire(place));
     }
 
     /// Gives a child a share of its own.
-    pub(crate) fn set_share(&mut self, child: ChildId, share: LogShare) {
-        self.shares.set(child, share);
+    pub(crate) fn set_quota(&mut self, child: ChildId, share: Quota) {
+        self.quotas.set(child, share);
     }
 
     /// Acts on a child's share: it is blocked, or the oldest of it goes.
-    fn enforce_share(&mut self, child: ChildId, start: Seq, needed: Seq) {
-        let spills = self.spilling.works(self.pieces.in_files());
-        let Some(share) = self.shares.get_mut(child) else { return };
+    fn enforce_quota(&mut self, child: ChildId, start: Seq, needed: Seq) {
+        let spills = self.spilling.works(self.spans.in_files());
+        let Some(share) = self.quotas.get_mut(child) else { return };
         share.forget_before(start);
         if share.of.overflow != Overflow::DropOldest {
             share.forget_before(needed);
@@ -188,13 +188,13 @@ impl MergedLog {
                 let excess = share.take_excess();
                 // What is on its way is still in memory: not much of it, or the child waits.
                 let over = share.spilling > share.of.bytes;
-                self.shares.block(child, over);
+                self.quotas.block(child, over);
                 self.spill_chunks(child, &excess);
             }
             Overflow::Block | Overflow::Spill => {
                 // What was on its way when the files became full still is in memory.
                 let over = share.held + share.spilling > share.of.bytes;
-                self.shares.block(child, over);
+                self.quotas.block(child, over);
             }
             Overflow::DropOldest => {
                 let excess = share.take_excess();
@@ -205,7 +205,7 @@ impl MergedLog {
         }
     }
 
-    /// Makes pieces of their own of these chunks of a child, and gives each to `each`.
+    /// Makes spans of their own of these chunks of a child, and gives each to `each`.
     pub(super) fn each_isolated(
         &mut self,
         child: ChildId,
@@ -218,34 +218,34 @@ impl MergedLog {
             if done.is_some_and(|done| seq < done) {
                 continue;
             }
-            let Some(piece) = self.pieces.covering(seq) else { continue };
-            done = Some(piece.after);
-            for first in self.pieces.isolate(seq, last, child) {
+            let Some(span) = self.spans.covering(seq) else { continue };
+            done = Some(span.after);
+            for first in self.spans.isolate(seq, last, child) {
                 each(self, first);
             }
         }
     }
 
-    /// A piece is gone: a gap stands in its place.
+    /// A span is gone: a gap stands in its place.
     pub(super) fn lose(&mut self, first: Seq, concerned: Concerned) {
-        if let Some(piece) = self.pieces.lose(first, concerned) {
-            self.discard(piece);
+        if let Some(span) = self.spans.lose(first, concerned) {
+            self.discard(span);
         }
     }
 
-    /// The children whose shares say that they are to be read no more (`true`) or again, since the
+    /// The children whose quotas say that they are to be read no more (`true`) or again, since the
     /// last call.
-    pub(crate) fn share_changes(&mut self) -> Vec<(ChildId, bool)> {
-        let blocked: Vec<ChildId> = self.shares.blocked().iter().copied().collect();
+    pub(crate) fn quota_changes(&mut self) -> Vec<(ChildId, bool)> {
+        let blocked: Vec<ChildId> = self.quotas.blocked().iter().copied().collect();
         let (start, needed) = (self.start(), self.needed());
-        blocked.into_iter().for_each(|child| self.enforce_share(child, start, needed));
-        self.spilling.ring_if(self.spills());
-        self.shares.take_changes()
+        blocked.into_iter().for_each(|child| self.enforce_quota(child, start, needed));
+        self.spilling.notify_if(self.spills());
+        self.quotas.take_changes()
     }
 
     /// Whether some child waits for its share, or has waited for it.
-    pub(crate) fn shares_wait(&self) -> bool {
-        self.shares.wait()
+    pub(crate) fn quotas_wait(&self) -> bool {
+        self.quotas.wait()
     }
 }
 
@@ -255,7 +255,7 @@ impl fmt::Debug for MergedLog {
         out.debug_struct("MergedLog")
             .field("bound", &self.bound)
             .field("end", &self.end)
-            .field("cost", &self.pieces.cost())
+            .field("cost", &self.spans.cost())
             .finish_non_exhaustive()
     }
 }

@@ -85,16 +85,16 @@ const SPILLS: u64 = 1;
 const BLOCKS: u64 = 2;
 
 impl Model {
-    fn new(overflow: Overflow, shares: bool) -> Self {
+    fn new(overflow: Overflow, quotas: bool) -> Self {
         let directory = TempDir::new().unwrap();
         let mut log = MergedLog::new(BOUND, overflow);
-        let (bell, _) = crossbeam_channel::bounded(1);
-        log.spill_with(bell);
-        if shares {
-            let share = |overflow| LogShare { bytes: 700, overflow };
-            log.set_share(ChildId(DROPS), share(Overflow::DropOldest));
-            log.set_share(ChildId(SPILLS), share(Overflow::Spill));
-            log.set_share(ChildId(BLOCKS), share(Overflow::Block));
+        let (wake_thread, _) = crossbeam_channel::bounded(1);
+        log.spill_with(wake_thread);
+        if quotas {
+            let share = |overflow| Quota { bytes: 700, overflow };
+            log.set_quota(ChildId(DROPS), share(Overflow::DropOldest));
+            log.set_quota(ChildId(SPILLS), share(Overflow::Spill));
+            log.set_quota(ChildId(BLOCKS), share(Overflow::Block));
         }
         Model {
             log,
@@ -114,7 +114,7 @@ impl Model {
         let Some(store) = &mut self.store else { return false };
         let Some(work) = self.log.spill_work() else { return false };
         match work {
-            SpillWork::Forget(places) => drop(places),
+            SpillWork::Free(places) => drop(places),
             SpillWork::Nothing => {}
             SpillWork::Load(cursor, first, place) => {
                 self.log.spill_loaded(cursor, first, Some(place.load().unwrap()));
@@ -127,25 +127,18 @@ impl Model {
         true
     }
 
-    /// What the sums say is what the pieces cost.
+    /// What the sums say is what the spans cost.
     fn check_costs(&self) -> Result<(), TestCaseError> {
-        let pieces: Vec<_> = self.log.pieces.from(Seq(0)).collect();
-        let whole = pieces.windows(2).all(|two| two[0].after == two[1].first);
-        prop_assert!(whole, "the pieces have a hole, or are not in order");
-        prop_assert_eq!(
-            self.log.pieces.cost(),
-            pieces.iter().map(|piece| piece.cost()).sum::<u64>()
-        );
+        let spans: Vec<_> = self.log.spans.from(Seq(0)).collect();
+        let whole = spans.windows(2).all(|two| two[0].after == two[1].first);
+        prop_assert!(whole, "the spans have a hole, or are not in order");
+        prop_assert_eq!(self.log.spans.cost(), spans.iter().map(|span| span.cost()).sum::<u64>());
         let lossless = || self.log.cursors.values().filter(|cursor| cursor.lossless);
         prop_assert_eq!(self.log.needs.first(), lossless().map(|cursor| cursor.next).min());
         for cursor in lossless() {
-            let needed = pieces.iter().filter(|piece| piece.after > cursor.next);
-            let cost = needed.map(|piece| piece.cost()).sum::<u64>();
-            prop_assert_eq!(
-                self.log.pieces.cost_from(cursor.next),
-                cost,
-                "what a cursor is behind"
-            );
+            let needed = spans.iter().filter(|span| span.after > cursor.next);
+            let cost = needed.map(|span| span.cost()).sum::<u64>();
+            prop_assert_eq!(self.log.spans.cost_from(cursor.next), cost, "what a cursor is behind");
         }
         Ok(())
     }
@@ -254,7 +247,7 @@ impl Model {
     }
 
     fn check_bound(&self, largest_turn: u64) -> Result<(), TestCaseError> {
-        let held = self.log.pieces.cost();
+        let held = self.log.spans.cost();
         let lossless = self.readers.iter().any(|reader| reader.lossless);
         prop_assert!(lossless || held <= BOUND + largest_turn, "{held} bytes are over the bound");
         self.check_costs()
@@ -266,12 +259,12 @@ proptest! {
     fn every_reader_gets_each_entry_once_in_order_or_counted_in_a_gap(
         steps in proptest::collection::vec(step(), 1..120),
         spills in any::<bool>(),
-        shares in any::<bool>(),
+        quotas in any::<bool>(),
         at_the_end in any::<bool>(),
         last_parts in proptest::option::of(1_u64..1_500),
     ) {
         let overflow = if spills { Overflow::Spill } else { Overflow::Block };
-        let mut model = Model::new(overflow, shares);
+        let mut model = Model::new(overflow, quotas);
         for step in steps {
             match step {
                 Step::Turn(chunks) => {

@@ -12,16 +12,16 @@ use std::{
     thread,
 };
 
-use super::{Batch, CursorId, Limit, MergedLog, TurnEntries, cursors::Cursor, pieces::Piece};
-use crate::{Overflow, log::spill::Place, pipes::LoopWake, restart::Wakers};
+use super::{Batch, CursorId, Limit, MergedLog, TurnEntries, cursors::Cursor, spans::Span};
+use crate::{Overflow, log::spill::SpillRef, pipes::LoopWake, restart::Wakers};
 
 /// What is to be done when the log is no longer locked: each part does it at its drop.
 #[derive(Default)]
 pub(super) struct Afterwards {
     pub(super) wakers: Wakers,
     /// Chunks may be many, and the last place in a file removes that.
-    pub(super) pieces: Vec<Piece>,
-    pub(super) places: Vec<Place>,
+    pub(super) spans: Vec<Span>,
+    pub(super) places: Vec<SpillRef>,
     pub(super) turns: Vec<TurnEntries>,
     /// With a foreign waker.
     pub(super) cursors: Vec<Cursor>,

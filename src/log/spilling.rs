@@ -1,32 +1,32 @@
 //! The log's side of spilling: what is to go to files, what is to come back, what nobody needs any
-//! more. It only queues; the spill thread does the work, and is rung for it.
+//! more. It only queues; the spill thread does the work, and is woken for it.
 
 use std::collections::VecDeque;
 
 use crossbeam_channel::Sender;
 
-use super::{Concerned, CursorId, MergedLog, TurnEntries, cursors::Cursor, pieces::Body};
-use crate::{ChildId, Overflow, Seq, log::spill::Place};
+use super::{Concerned, CursorId, MergedLog, TurnEntries, cursors::Cursor, spans::Body};
+use crate::{ChildId, Overflow, Seq, log::spill::SpillRef};
 
 /// So much goes to a file, and comes back, at a time: not more than a part of what the log may hold.
 const WRITE_COST: u64 = 1024 * 1024;
 const WRITE_PART: u64 = 4;
 
-/// And so many pieces at most.
+/// And so many spans at most.
 const WRITE_PIECES: usize = 1024;
 
-/// Each piece in a file takes some 150 bytes of memory, which no bound counts: more are not made.
+/// Each span in a file takes some 150 bytes of memory, which no bound counts: more are not made.
 const MOST_PIECES: usize = 64 * 1024;
 
 /// Something for the spill thread to do.
 #[derive(Debug)]
 pub(crate) enum SpillWork {
     /// Nobody needs these any more (or they were never written).
-    Forget(Vec<Place>),
+    Free(Vec<SpillRef>),
     /// What was to be written has been read meanwhile.
     Nothing,
-    /// A cursor waits for the piece that begins here.
-    Load(CursorId, Seq, Place),
+    /// A cursor waits for the span that begins here.
+    Load(CursorId, Seq, SpillRef),
     /// To be written.
     Write(SpillWrite),
 }
@@ -44,7 +44,7 @@ pub(crate) struct SpillWrite {
 /// What is queued for the spill thread.
 #[derive(Debug, Default)]
 pub(super) struct Spilling {
-    bell: Option<Sender<()>>,
+    wake_thread: Option<Sender<()>>,
     /// The files take more.
     writes: bool,
     /// They are as full as they may be: the first entry that was needed then.
@@ -53,16 +53,19 @@ pub(super) struct Spilling {
     first_here: Option<Seq>,
     /// There is no thread any more: who reads loads.
     ended: bool,
-    /// Pieces that are over a child's share, by their first entries, and what they cost.
+    /// Spans that are over a child's share, by their first entries, and what they cost.
     chunks: VecDeque<(ChildId, Seq, u64)>,
-    loads: VecDeque<(CursorId, Seq, Place)>,
-    forgotten: Vec<Place>,
+    loads: VecDeque<(CursorId, Seq, SpillRef)>,
+    forgotten: Vec<SpillRef>,
 }
 
 impl Spilling {
-    /// Whether more can go to files, with so many pieces in them.
+    /// Whether more can go to files, with so many spans in them.
     pub(super) fn works(&self, in_files: usize) -> bool {
-        self.bell.is_some() && self.writes && self.full_at.is_none() && in_files < MOST_PIECES
+        self.wake_thread.is_some()
+            && self.writes
+            && self.full_at.is_none()
+            && in_files < MOST_PIECES
     }
 
     /// What is needed begins here now: some of the files may be free.
@@ -76,8 +79,8 @@ impl Spilling {
     }
 
     /// Queues the place for the spill thread; gives it back where there is none.
-    pub(super) fn retire(&mut self, place: Place) -> Option<Place> {
-        if self.bell.is_none() {
+    pub(super) fn retire(&mut self, place: SpillRef) -> Option<SpillRef> {
+        if self.wake_thread.is_none() {
             return Some(place);
         }
         self.forgotten.push(place);
@@ -85,23 +88,23 @@ impl Spilling {
     }
 
     /// Rings where there is something to do.
-    pub(super) fn ring_if(&self, writes: bool) {
-        if let Some(bell) = &self.bell
+    pub(super) fn notify_if(&self, writes: bool) {
+        if let Some(wake_thread) = &self.wake_thread
             && (writes || !self.loads.is_empty() || !self.forgotten.is_empty())
         {
-            // It is rung already, or the thread has gone.
-            let _ = bell.try_send(());
+            // It is woken already, or the thread has gone.
+            let _ = wake_thread.try_send(());
         }
     }
 
-    /// Whether the piece is loaded for the cursor; asks for it where it is not. Where there is no
+    /// Whether the span is loaded for the cursor; asks for it where it is not. Where there is no
     /// thread any more, the cursor's reader has to load it: it is true then, too.
     pub(super) fn fetch(
         &mut self,
         id: CursorId,
         cursor: &mut Cursor,
         first: Seq,
-        place: &Place,
+        place: &SpillRef,
     ) -> bool {
         if cursor.has_loaded() {
             return true;
@@ -113,7 +116,7 @@ impl Spilling {
         if !cursor.loading {
             cursor.loading = true;
             self.loads.push_back((id, first, place.clone()));
-            self.ring_if(false);
+            self.notify_if(false);
         }
         false
     }
@@ -121,8 +124,8 @@ impl Spilling {
 
 impl MergedLog {
     /// From now on there is a spill thread, which this rings.
-    pub(crate) fn spill_with(&mut self, bell: Sender<()>) {
-        (self.spilling.bell, self.spilling.writes) = (Some(bell), true);
+    pub(crate) fn spill_with(&mut self, wake_thread: Sender<()>) {
+        (self.spilling.wake_thread, self.spilling.writes) = (Some(wake_thread), true);
     }
 
     fn write_cost(&self) -> u64 {
@@ -131,7 +134,7 @@ impl MergedLog {
 
     /// Whether something is to go to a file.
     pub(super) fn spills(&self) -> bool {
-        self.spilling.works(self.pieces.in_files())
+        self.spilling.works(self.spans.in_files())
             && (!self.spilling.chunks.is_empty()
                 || (self.overflow == Overflow::Spill && self.behind() > self.bound / 2))
     }
@@ -139,10 +142,10 @@ impl MergedLog {
     /// Lets these chunks of a child go to a file.
     pub(super) fn spill_chunks(&mut self, child: ChildId, chunks: &[Seq]) {
         self.each_isolated(child, chunks, |log, first| {
-            let Some(piece) = log.pieces.covering(first) else { return };
-            let cost = piece.cost();
+            let Some(span) = log.spans.covering(first) else { return };
+            let cost = span.cost();
             log.spilling.chunks.push_back((child, first, cost));
-            if let Some(share) = log.shares.get_mut(child) {
+            if let Some(share) = log.quotas.get_mut(child) {
                 share.spilling += cost;
             }
         });
@@ -156,7 +159,7 @@ impl MergedLog {
         }
         if !self.spilling.forgotten.is_empty() {
             self.spilling.full_at = None;
-            return Some(SpillWork::Forget(std::mem::take(&mut self.spilling.forgotten)));
+            return Some(SpillWork::Free(std::mem::take(&mut self.spilling.forgotten)));
         }
         if let Some((id, first, place)) = self.spilling.loads.pop_front() {
             return Some(SpillWork::Load(id, first, place));
@@ -167,11 +170,11 @@ impl MergedLog {
         let needed = self.needed();
         let mut passed = false;
         while let Some((child, first, cost)) = self.spilling.chunks.pop_front() {
-            if let Some(piece) = self.pieces.covering(first)
-                && let Body::Here(turn) = &piece.body
-                && piece.after > needed
+            if let Some(span) = self.spans.covering(first)
+                && let Body::InMemory(turn) = &span.body
+                && span.after > needed
             {
-                let (after, turns) = (piece.after, vec![TurnEntries::clone(turn)]);
+                let (after, turns) = (span.after, vec![TurnEntries::clone(turn)]);
                 let share = Some((child, cost));
                 return Some(SpillWork::Write(SpillWrite { first, after, turns, share }));
             }
@@ -190,17 +193,17 @@ impl MergedLog {
         if self.overflow != Overflow::Spill || self.behind() <= self.bound / 2 {
             return None;
         }
-        let here = |body: &Body| matches!(body, Body::Here(_));
+        let here = |body: &Body| matches!(body, Body::InMemory(_));
         let mut from =
-            self.pieces.from(self.spilling.first_here.map_or(needed, |here| here.max(needed)));
-        let first = from.find(|piece| here(&piece.body))?.first;
+            self.spans.from(self.spilling.first_here.map_or(needed, |here| here.max(needed)));
+        let first = from.find(|span| here(&span.body))?.first;
         self.spilling.first_here = Some(first);
         let (mut after, mut turns, mut cost) = (first, Vec::new(), 0);
         let most = self.write_cost();
-        for piece in self.pieces.from(first).take(WRITE_PIECES) {
-            let Body::Here(turn) = &piece.body else { break };
+        for span in self.spans.from(first).take(WRITE_PIECES) {
+            let Body::InMemory(turn) = &span.body else { break };
             turns.push(TurnEntries::clone(turn));
-            (after, cost) = (piece.after, cost + piece.cost());
+            (after, cost) = (span.after, cost + span.cost());
             if cost >= most {
                 break;
             }
@@ -209,11 +212,11 @@ impl MergedLog {
     }
 
     /// For the spill thread: the turns are in this place.
-    pub(crate) fn spilled(&mut self, write: &SpillWrite, place: Place) {
+    pub(crate) fn spilled(&mut self, write: &SpillWrite, place: SpillRef) {
         let SpillWrite { first, after, .. } = *write;
         let own = place.clone();
         let most = self.write_cost();
-        if !self.pieces.spilled(first, after, own, most) {
+        if !self.spans.spilled(first, after, own, most) {
             self.retire(place);
         }
         self.no_longer_spilling(write.share);
@@ -222,7 +225,7 @@ impl MergedLog {
 
     fn no_longer_spilling(&mut self, share: Option<(ChildId, u64)>) {
         if let Some((child, cost)) = share
-            && let Some(share) = self.shares.get_mut(child)
+            && let Some(share) = self.quotas.get_mut(child)
         {
             share.spilling = share.spilling.saturating_sub(cost);
         }
@@ -253,10 +256,10 @@ impl MergedLog {
         turns: Option<Vec<TurnEntries>>,
     ) {
         if turns.is_none()
-            && let Some(piece) = self.pieces.covering(first)
-            && matches!(piece.body, Body::Spilled(_))
+            && let Some(span) = self.spans.covering(first)
+            && matches!(span.body, Body::OnDisk(_))
         {
-            self.lose(piece.first, Concerned::Anyone);
+            self.lose(span.first, Concerned::Anyone);
         }
         let turns = VecDeque::from(turns.unwrap_or_default());
         let Some(cursor) = self.cursors.get_mut(&id) else {
@@ -281,7 +284,7 @@ impl MergedLog {
     pub(crate) fn spill_no_more(&mut self) {
         self.spill_failed();
         self.spilling.ended = true;
-        self.spilling.bell = None;
+        self.spilling.wake_thread = None;
         self.after.places.append(&mut self.spilling.forgotten);
         self.spill_again();
     }

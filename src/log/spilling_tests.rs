@@ -6,7 +6,7 @@ use crate::log::shared::Afterwards;
 use crate::{
     Entry, Fact, Source,
     log::{Chunk, LastLines, Limit, Start, Stretch, spill::Store, totals::Totals},
-    types::{LogShare, Turn},
+    types::{Quota, Turn},
 };
 use crossbeam_channel::Receiver;
 use nix::time::{ClockId, clock_gettime};
@@ -16,7 +16,7 @@ use tempfile::TempDir;
 const MIB: u64 = 1024 * 1024;
 
 /// A log, and the spill thread's work on it.
-struct Spilled {
+struct OnDisk {
     log: MergedLog,
     _rung: Receiver<()>,
     store: Store,
@@ -25,21 +25,21 @@ struct Spilled {
     longest: Duration,
 }
 
-/// Small turns in a log of this length are as many pieces as may be.
+/// Small turns in a log of this length are as many spans as may be.
 const MANY: u64 = 48 * MIB;
 
 fn now() -> Duration {
     clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).unwrap().into()
 }
 
-impl Spilled {
+impl OnDisk {
     fn new(bound: u64, overflow: Overflow, files: u64) -> Self {
         let directory = TempDir::new().unwrap();
         let store = Store::create(directory.path(), files).unwrap();
-        let (bell, _rung) = crossbeam_channel::bounded(1);
+        let (wake_thread, _rung) = crossbeam_channel::bounded(1);
         let mut log = MergedLog::new(bound, overflow);
-        log.spill_with(bell);
-        Spilled { log, _rung, store, directory, longest: Duration::ZERO }
+        log.spill_with(wake_thread);
+        OnDisk { log, _rung, store, directory, longest: Duration::ZERO }
     }
 
     /// What is done while the log is locked.
@@ -78,7 +78,7 @@ impl Spilled {
     fn spill(&mut self) {
         while let Some(work) = self.locked(MergedLog::spill_work) {
             match work {
-                SpillWork::Forget(places) => drop(places),
+                SpillWork::Free(places) => drop(places),
                 SpillWork::Nothing => {}
                 SpillWork::Load(cursor, first, place) => {
                     let turns = Some(place.load().unwrap());
@@ -114,8 +114,8 @@ impl Spilled {
 
 #[test]
 fn a_gap_that_is_not_a_readers_does_not_stop_it() {
-    let mut it = Spilled::new(64 * MIB, Overflow::Block, 4 * MIB);
-    it.log.set_share(ChildId(0), LogShare { bytes: 1, overflow: Overflow::DropOldest });
+    let mut it = OnDisk::new(64 * MIB, Overflow::Block, 4 * MIB);
+    it.log.set_quota(ChildId(0), Quota { bytes: 1, overflow: Overflow::DropOldest });
     it.push([(1, vec![1])]);
     let reader = it.log.open(Start::At(Seq(40)), true);
     (0..39).for_each(|_| it.push([(0, vec![0; 65536])]));
@@ -126,42 +126,42 @@ fn a_gap_that_is_not_a_readers_does_not_stop_it() {
 
 #[test]
 fn a_share_that_is_read_before_it_is_written_is_told_of() {
-    let mut it = Spilled::new(8 * MIB, Overflow::Block, 4 * MIB);
-    it.log.set_share(ChildId(0), LogShare { bytes: 1000, overflow: Overflow::Spill });
+    let mut it = OnDisk::new(8 * MIB, Overflow::Block, 4 * MIB);
+    it.log.set_quota(ChildId(0), Quota { bytes: 1000, overflow: Overflow::Spill });
     let reader = it.log.open(Start::Beginning, true);
     (0..8).for_each(|_| it.push([(0, vec![0; 900])]));
-    assert_eq!(it.log.share_changes(), [(ChildId(0), true)]);
+    assert_eq!(it.log.quota_changes(), [(ChildId(0), true)]);
     while it.log.read(reader, Limit::Turns).is_some() {}
-    assert!(it.log.share_changes().is_empty());
+    assert!(it.log.quota_changes().is_empty());
     assert!(it.log.spill_work().is_some(), "the loop would not look again");
-    assert_eq!(it.log.share_changes(), [(ChildId(0), false)]);
+    assert_eq!(it.log.quota_changes(), [(ChildId(0), false)]);
 }
 
 #[test]
 fn a_share_stays_within_its_bytes_while_the_files_fill_and_empty() {
     const SHARE: u64 = MIB / 4;
-    let mut it = Spilled::new(64 * MIB, Overflow::Block, 64 * MIB);
-    it.log.set_share(ChildId(0), LogShare { bytes: SHARE, overflow: Overflow::Spill });
+    let mut it = OnDisk::new(64 * MIB, Overflow::Block, 64 * MIB);
+    it.log.set_quota(ChildId(0), Quota { bytes: SHARE, overflow: Overflow::Spill });
     let _reader = it.log.open(Start::Beginning, true);
     let mut waits = false;
     for _ in 0..100 {
         while !waits {
             it.push([(0, vec![0; 5000])]);
-            waits = it.log.share_changes().iter().any(|(_, waits)| *waits);
+            waits = it.log.quota_changes().iter().any(|(_, waits)| *waits);
         }
         // The files are found to be full, and then a little of them is free again.
         if let Some(SpillWork::Write(write)) = it.log.spill_work() {
             it.log.spill_is_full(&write);
         }
-        waits = it.log.share_changes().last().map_or(waits, |(_, waits)| *waits);
+        waits = it.log.quota_changes().last().map_or(waits, |(_, waits)| *waits);
         it.log.spilling.full_at = None;
-        assert!(it.log.pieces.cost() < 2 * SHARE + 3 * 5200, "{:?}", it.log);
+        assert!(it.log.spans.cost() < 2 * SHARE + 3 * 5200, "{:?}", it.log);
     }
 }
 
 #[test]
 fn a_turn_that_does_not_fit_the_files_does_not_end_spilling() {
-    let mut it = Spilled::new(8 * MIB, Overflow::Spill, 4 * MIB);
+    let mut it = OnDisk::new(8 * MIB, Overflow::Spill, 4 * MIB);
     let reader = it.log.open(Start::Beginning, true);
     it.push((0..70).map(|child| (child, vec![0; 65536])));
     it.spill();
@@ -175,7 +175,7 @@ fn a_turn_that_does_not_fit_the_files_does_not_end_spilling() {
 
 #[test]
 fn files_keep_nothing_that_everyone_has_read() {
-    let mut it = Spilled::new(8 * MIB, Overflow::Spill, 64 * MIB);
+    let mut it = OnDisk::new(8 * MIB, Overflow::Spill, 64 * MIB);
     let reader = it.log.open(Start::Beginning, true);
     it.push([(1, vec![0; 10])]);
     assert!(it.log.read(reader, Limit::Turns).is_some());
@@ -193,8 +193,8 @@ fn files_keep_nothing_that_everyone_has_read() {
 #[test]
 fn what_is_in_files_takes_no_room_in_the_log() {
     for overflow in [Overflow::Block, Overflow::Spill] {
-        let mut it = Spilled::new(MIB / 4, overflow, 64 * MIB);
-        it.log.set_share(ChildId(0), LogShare { bytes: 1000, overflow: Overflow::Spill });
+        let mut it = OnDisk::new(MIB / 4, overflow, 64 * MIB);
+        it.log.set_quota(ChildId(0), Quota { bytes: 1000, overflow: Overflow::Spill });
         let reader = it.log.open(Start::Beginning, true);
         for _ in 0..100_000 {
             it.push([(0, b"x\n".to_vec())]);
@@ -207,7 +207,7 @@ fn what_is_in_files_takes_no_room_in_the_log() {
 
 #[test]
 fn nothing_is_joined_over_what_is_in_files() {
-    let mut it = Spilled::new(MIB / 4, Overflow::Spill, 64 * MIB);
+    let mut it = OnDisk::new(MIB / 4, Overflow::Spill, 64 * MIB);
     let reader = it.log.open(Start::Beginning, true);
     it.push([(0, b"password: ".to_vec())]);
     assert!(it.log.read(reader, Limit::Turns).is_some());
@@ -243,10 +243,10 @@ fn what_a_crashed_process_with_this_pid_has_left_is_in_nobodys_way() {
 
 #[test]
 fn what_a_share_drops_in_the_middle_of_a_long_log_is_quick() {
-    let mut it = Spilled::new(2 * MANY, Overflow::Block, 4 * MIB);
-    it.log.set_share(ChildId(0), LogShare { bytes: MANY / 4, overflow: Overflow::DropOldest });
+    let mut it = OnDisk::new(2 * MANY, Overflow::Block, 4 * MIB);
+    it.log.set_quota(ChildId(0), Quota { bytes: MANY / 4, overflow: Overflow::DropOldest });
     let _reader = it.log.open(Start::Beginning, true);
-    while it.log.pieces.cost() < MANY {
+    while it.log.spans.cost() < MANY {
         it.push([(0, vec![b'x'])]);
         it.push([(1, vec![b'x'])]);
         it.push([(0, vec![b'x']), (1, vec![b'x']), (0, vec![b'x'])]);
@@ -256,9 +256,9 @@ fn what_a_share_drops_in_the_middle_of_a_long_log_is_quick() {
 
 #[test]
 fn what_a_stalled_reader_sends_to_files_is_quick() {
-    let mut it = Spilled::new(MANY, Overflow::Spill, 64 * MIB);
+    let mut it = OnDisk::new(MANY, Overflow::Spill, 64 * MIB);
     // What has been read stays before it.
-    while it.log.pieces.cost() < MANY - MIB {
+    while it.log.spans.cost() < MANY - MIB {
         it.push([(0, vec![b'x'])]);
     }
     let reader = it.log.open(Start::Now, true);
@@ -277,12 +277,12 @@ fn what_a_stalled_reader_sends_to_files_is_quick() {
 
 #[test]
 fn many_children_in_one_gap_are_quick() {
-    let mut it = Spilled::new(MANY, Overflow::Block, 4 * MIB);
+    let mut it = OnDisk::new(MANY, Overflow::Block, 4 * MIB);
     for child in 0..2_000 {
-        it.log.set_share(ChildId(child), LogShare { bytes: 1, overflow: Overflow::DropOldest });
+        it.log.set_quota(ChildId(child), Quota { bytes: 1, overflow: Overflow::DropOldest });
     }
     let _reader = it.log.open(Start::Beginning, true);
     (0..20_000).for_each(|turn| it.push([(turn * 7919 % 2_000, vec![b'x'])]));
-    assert!(it.log.pieces.cost() < MIB);
+    assert!(it.log.spans.cost() < MIB);
     it.was_never_locked_long();
 }

@@ -5,11 +5,11 @@ use smallvec::SmallVec;
 
 use super::{
     MergedLog, TurnEntries,
-    pieces::{Body, Piece},
+    spans::{Body, Span},
 };
 use crate::{ChildId, Seq};
 
-/// So many pieces are looked at in a step.
+/// So many spans are looked at in a step.
 const STEP: usize = 128;
 
 /// A part of the log as one child's reader sees it.
@@ -29,15 +29,15 @@ impl MergedLog {
     pub(crate) fn stretches_from(&self, child: ChildId, next: &mut Seq, end: Seq) -> Stretches {
         let mut stretches = Stretches::new();
         *next = (*next).max(self.start());
-        let first = self.pieces.covering(*next).map_or(*next, |piece| piece.first);
-        for piece in self.pieces.from(first).take(STEP) {
+        let first = self.spans.covering(*next).map_or(*next, |span| span.first);
+        for span in self.spans.from(first).take(STEP) {
             if *next >= end {
                 break;
             }
-            stretches.extend(stretch(child, piece));
-            *next = piece.after;
+            stretches.extend(stretch(child, span));
+            *next = span.after;
         }
-        if stretches.is_empty() && self.pieces.covering(*next).is_none() {
+        if stretches.is_empty() && self.spans.covering(*next).is_none() {
             *next = end;
         }
         stretches
@@ -48,18 +48,18 @@ impl MergedLog {
     pub(crate) fn stretches_before(&self, child: ChildId, before: Seq) -> (Stretches, Option<Seq>) {
         let mut stretches = Stretches::new();
         let mut at = None;
-        for piece in self.pieces.until(before).take(STEP) {
-            stretches.extend(stretch(child, piece));
-            at = Some(piece.first);
+        for span in self.spans.until(before).take(STEP) {
+            stretches.extend(stretch(child, span));
+            at = Some(span.first);
         }
         (stretches, at)
     }
 }
 
-fn stretch(child: ChildId, piece: &Piece) -> Option<Stretch> {
-    match &piece.body {
-        Body::Here(turn) => Some(Stretch::Turn(TurnEntries::clone(turn))),
-        Body::Gone(of) if !of.includes(child) => None,
-        Body::Gone(_) | Body::Spilled(_) => Some(Stretch::Hole(piece.first)),
+fn stretch(child: ChildId, span: &Span) -> Option<Stretch> {
+    match &span.body {
+        Body::InMemory(turn) => Some(Stretch::Turn(TurnEntries::clone(turn))),
+        Body::Dropped(of) if !of.includes(child) => None,
+        Body::Dropped(_) | Body::OnDisk(_) => Some(Stretch::Hole(span.first)),
     }
 }

@@ -6,7 +6,7 @@ use super::{Entry, Fact};
 use crate::Seq;
 
 /// What an entry costs beside its bytes, so that a flood of tiny chunks is bounded too. At worst, as
-/// the only one of its turn, it takes twice this: itself (80 bytes), its turn (32), its piece (80, and
+/// the only one of its turn, it takes twice this: itself (80 bytes), its turn (32), its span (80, and
 /// as much that its block has to spare), and what the allocator and a shared chunk take (64).
 pub(super) const ENTRY_COST: u64 = 176;
 

@@ -6,8 +6,8 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use nix::errno::Errno;
 
-use super::{Found, Observed, PipeEnd, PipeKey};
-use crate::pipes::{Gather, SLAB_LEN};
+use super::{Completion, PipeEnd, PipeEvent, PipeKey};
+use crate::pipes::{Coalescer, READ_BUFFER_LEN};
 
 /// So many reads of one context in one turn: the others want theirs.
 const READS: usize = 16;
@@ -17,7 +17,7 @@ const READS: usize = 16;
 pub(super) struct Direct {
     /// How many bytes this turn may still take.
     pub(super) room: u64,
-    gather: Gather<Option<i32>>,
+    coalescer: Coalescer<Option<i32>>,
 }
 
 impl Direct {
@@ -26,26 +26,26 @@ impl Direct {
         &mut self,
         key: PipeKey,
         end: &PipeEnd,
-        found: &mut VecDeque<Found>,
-    ) -> Option<Observed> {
+        found: &mut VecDeque<Completion>,
+    ) -> Option<PipeEvent> {
         let mut emit = |writer, bytes: Bytes| {
-            found.push_back(Found { key, what: Observed::From(writer, bytes) });
+            found.push_back(Completion { key, what: PipeEvent::From(writer, bytes) });
         };
         let mut over = None;
         for _ in 0..READS {
             if self.room == 0 {
                 break;
             }
-            let mut slab = self.gather.slab();
-            let want = self.room.min(SLAB_LEN as u64) as usize;
-            match end.read_now(&mut slab.memory()[..want]) {
+            let mut read_buffer = self.coalescer.read_buffer();
+            let want = self.room.min(READ_BUFFER_LEN as u64) as usize;
+            match end.read_now(&mut read_buffer.memory()[..want]) {
                 Ok((0, _)) => {
-                    over = Some(Observed::End);
+                    over = Some(PipeEvent::End);
                     break;
                 }
                 Ok((len, writer)) => {
                     self.room -= len as u64;
-                    self.gather.take_slab(writer, slab, len, &mut emit);
+                    self.coalescer.take_slab(writer, read_buffer, len, &mut emit);
                 }
                 Err(Errno::EINTR) => {}
                 Err(Errno::EAGAIN) => break,
@@ -55,7 +55,7 @@ impl Direct {
                 }
             }
         }
-        self.gather.flush(&mut emit);
+        self.coalescer.flush(&mut emit);
         over
     }
 }

@@ -35,14 +35,14 @@ pub(crate) struct PipeToken {
 
 /// What a driver found on a pipe.
 #[derive(Debug)]
-pub(crate) struct Found {
+pub(crate) struct Completion {
     pub(crate) key: PipeKey,
-    pub(crate) what: Observed,
+    pub(crate) what: PipeEvent,
 }
 
 /// The kinds of finds.
 #[derive(Debug)]
-pub(crate) enum Observed {
+pub(crate) enum PipeEvent {
     /// Bytes, in the pipe's order.
     Bytes(Bytes),
     /// Bytes, and the process that wrote them where the context tells.
@@ -82,7 +82,7 @@ pub(crate) trait PipeDriver: fmt::Debug {
     fn add_writer(&mut self, key: PipeKey, end: PipeEnd) -> PipeToken;
 
     /// Writes to a pipe that was added as a writer, one buffer at a time: the next one when
-    /// [`Observed::Written`] has told how much of this one the pipe took.
+    /// [`PipeEvent::Written`] has told how much of this one the pipe took.
     fn write(&mut self, token: PipeToken, bytes: Bytes);
 
     /// Closes a writer, now or when its last write in flight has come back.
@@ -92,18 +92,18 @@ pub(crate) trait PipeDriver: fmt::Debug {
     fn pipe(&self, token: PipeToken) -> Option<&PipeEnd>;
 
     /// Looks at this pipe in the next turn, however quiet it was.
-    fn nudge(&mut self, token: PipeToken);
+    fn poll_soon(&mut self, token: PipeToken);
 
-    /// Whether an exit is found late without a nudge.
-    fn needs_nudge(&self) -> bool;
+    /// Whether an exit is found late without being told.
+    fn needs_poll_soon(&self) -> bool;
 
     /// One turn: reads what is there, at most about `room` bytes of output (records are always
     /// read), into `found`. The only place that may sleep, and only if `sleep` says so.
-    fn turn(&mut self, sleep: bool, room: u64, found: &mut VecDeque<Found>) -> io::Result<()>;
+    fn turn(&mut self, sleep: bool, room: u64, found: &mut VecDeque<Completion>) -> io::Result<()>;
 
     /// After a turn that failed: puts what it has read into `found` and all that it has into `held`.
     /// From then on it does nothing more. `false` if no other driver could do better.
-    fn give_up(&mut self, found: &mut VecDeque<Found>, held: &mut VecDeque<Held>) -> bool;
+    fn give_up(&mut self, found: &mut VecDeque<Completion>, held: &mut VecDeque<Held>) -> bool;
 
     /// What ends the sleep of `turn` from another thread.
     fn waker(&self) -> LoopWaker;

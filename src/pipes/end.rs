@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 
 use nix::errno::Errno;
 
-use super::Observed;
+use super::PipeEvent;
 use crate::sys;
 
 /// What a context goes through.
@@ -21,11 +21,11 @@ pub(crate) enum Medium {
 
 impl Medium {
     /// What an error of a read or a write is.
-    pub(super) fn failed(self, errno: Errno) -> Observed {
+    pub(super) fn failed(self, errno: Errno) -> PipeEvent {
         match (self, errno) {
             // Nobody has the child's side open.
-            (Medium::Terminal, Errno::EIO) => Observed::End,
-            _ => Observed::Failed(errno.into()),
+            (Medium::Terminal, Errno::EIO) => PipeEvent::End,
+            _ => PipeEvent::Failed(errno.into()),
         }
     }
 }

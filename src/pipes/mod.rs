@@ -4,23 +4,23 @@
 //! when [`PipeDriver::turn`] returns, every byte that has left a pipe is in `found`, so that the
 //! loop may read a pipe itself (at an exit) without overtaking the driver.
 
+mod coalescer;
 mod direct;
 mod driver;
 mod end;
-mod gather;
+mod read_buffer;
 #[cfg(target_os = "linux")]
 mod ring;
 mod select;
-mod slab;
 mod sweep;
 mod wake;
 
+pub(crate) use coalescer::Coalescer;
 pub(crate) use driver::{
-    Found, Held, LoopWaker, Observed, PipeDriver, PipeKey, PipeKind, PipeToken,
+    Completion, Held, LoopWaker, PipeDriver, PipeEvent, PipeKey, PipeKind, PipeToken,
 };
 pub(crate) use end::{Medium, PipeEnd};
-pub(crate) use gather::Gather;
+pub(crate) use read_buffer::{READ_BUFFER_LEN, ReadBuffer, ReadBufferPool};
 pub use select::Driver;
 pub(crate) use select::{choose, fallback, from_environment};
-pub(crate) use slab::{SLAB_LEN, Slab, SlabPool};
 pub(crate) use wake::LoopWake;

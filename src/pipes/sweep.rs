@@ -13,14 +13,14 @@ use bytes::Bytes;
 use nix::errno::Errno;
 
 use super::{
-    Found, LoopWaker, Medium, Observed, PipeDriver, PipeEnd, PipeKey, PipeKind, PipeToken,
+    Completion, LoopWaker, Medium, PipeDriver, PipeEnd, PipeEvent, PipeKey, PipeKind, PipeToken,
     direct::Direct,
     driver::{Held, Slots},
     end::Growth,
 };
 use crate::{
     ChildId,
-    pipes::{Gather, SLAB_LEN},
+    pipes::{Coalescer, READ_BUFFER_LEN},
     restart::trace,
     sys,
 };
@@ -31,11 +31,11 @@ const LONGEST: Duration = Duration::from_millis(50);
 /// A pipe that was just quiet for the first time is looked at again after this.
 const SHORTEST: Duration = Duration::from_nanos(50_000_000 / 128);
 
-/// A status pipe is looked at when it is nudged; this is only for a nudge that went amiss.
+/// A status pipe is looked at when the waiter says so; this is only for a message that went amiss.
 const STATUS: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
-struct Swept {
+struct SweptPipe {
     key: PipeKey,
     end: PipeEnd,
     pause: Duration,
@@ -61,12 +61,12 @@ const MARK: u32 = 1 << 31;
 /// The sweeping driver.
 #[derive(Debug)]
 pub(super) struct Sweep {
-    slots: Slots<Swept>,
+    slots: Slots<SweptPipe>,
     /// The tokens to sweep, in the order in which they were added.
     order: Vec<PipeToken>,
     writers: Slots<Written>,
     writing: Vec<PipeToken>,
-    gather: Gather<PipeKey>,
+    coalescer: Coalescer<PipeKey>,
     direct: Direct,
     /// Where the next sweep starts, so that nobody is always the last one to get room.
     first: usize,
@@ -80,11 +80,11 @@ fn next_look(started: Instant, now: Instant, pause: Duration) -> Instant {
     started + pause * u32::try_from(pauses).unwrap_or(u32::MAX)
 }
 
-fn bytes_to(found: &mut VecDeque<Found>) -> impl FnMut(PipeKey, Bytes) {
-    |key, bytes| found.push_back(Found { key, what: Observed::Bytes(bytes) })
+fn bytes_to(found: &mut VecDeque<Completion>) -> impl FnMut(PipeKey, Bytes) {
+    |key, bytes| found.push_back(Completion { key, what: PipeEvent::Bytes(bytes) })
 }
 
-impl Swept {
+impl SweptPipe {
     /// It had nothing: gives when it is looked at again.
     fn was_quiet(&mut self, started: Instant, now: Instant) -> Instant {
         let output = matches!(self.key.kind, PipeKind::Output(_));
@@ -102,7 +102,7 @@ impl Sweep {
             order: Vec::new(),
             writers: Slots::marked(MARK),
             writing: Vec::new(),
-            gather: Gather::new(),
+            coalescer: Coalescer::new(),
             direct: Direct::default(),
             first: 0,
             thread: thread::current(),
@@ -111,7 +111,7 @@ impl Sweep {
     }
 
     /// Looks once at every pipe that is due. Gives when the next one is, `None` for at once.
-    fn sweep(&mut self, mut room: u64, found: &mut VecDeque<Found>) -> Option<Instant> {
+    fn sweep(&mut self, mut room: u64, found: &mut VecDeque<Completion>) -> Option<Instant> {
         let now = Instant::now();
         let mut next = now + STATUS;
         let mut busy = false;
@@ -128,7 +128,8 @@ impl Sweep {
                 next = next.min(swept.due);
                 continue;
             }
-            let want = if output { room.min(SLAB_LEN as u64) as usize } else { SLAB_LEN };
+            let want =
+                if output { room.min(READ_BUFFER_LEN as u64) as usize } else { READ_BUFFER_LEN };
             if swept.end.medium != Medium::Pipe {
                 self.direct.room = room;
                 match self.direct.read(swept.key, &swept.end, found) {
@@ -139,27 +140,27 @@ impl Sweep {
                 room = self.direct.room;
                 continue;
             }
-            let mut slab = self.gather.slab();
-            match nix::unistd::read(&swept.end.descriptor, &mut slab.memory()[..want]) {
-                Ok(0) => ended.push((token, Observed::End)),
+            let mut read_buffer = self.coalescer.read_buffer();
+            match nix::unistd::read(&swept.end.descriptor, &mut read_buffer.memory()[..want]) {
+                Ok(0) => ended.push((token, PipeEvent::End)),
                 Ok(len) => {
                     if output {
                         room -= len as u64;
                     }
-                    self.gather.take_slab(swept.key, slab, len, &mut bytes_to(found));
+                    self.coalescer.take_slab(swept.key, read_buffer, len, &mut bytes_to(found));
                     swept.pause = SHORTEST;
                     busy = true;
                 }
                 Err(Errno::EINTR) => busy = true,
                 Err(Errno::EAGAIN) => next = next.min(swept.was_quiet(self.started, now)),
-                Err(error) => ended.push((token, Observed::Failed(error.into()))),
+                Err(error) => ended.push((token, PipeEvent::Failed(error.into()))),
             }
         }
-        self.gather.flush(&mut bytes_to(found));
+        self.coalescer.flush(&mut bytes_to(found));
         self.first = if len == 0 { 0 } else { (self.first + 1) % len };
         for (token, what) in ended {
             if let Some(swept) = self.slots.remove(token) {
-                found.push_back(Found { key: swept.key, what });
+                found.push_back(Completion { key: swept.key, what });
             }
         }
         let slots = &self.slots;
@@ -169,7 +170,7 @@ impl Sweep {
 }
 
 impl Sweep {
-    fn hurry_writers(&mut self) {
+    fn expedite_writers(&mut self) {
         let now = Instant::now();
         for &token in &self.writing {
             if let Some(writer) = self.writers.get_mut(token) {
@@ -179,7 +180,7 @@ impl Sweep {
     }
 
     /// Looks at a child's pipes soon: it has been given something to read.
-    fn hurry_readers(&mut self, child: ChildId) {
+    fn expedite_readers(&mut self, child: ChildId) {
         let now = Instant::now();
         for &token in &self.order {
             if let Some(swept) = self.slots.get_mut(token)
@@ -191,7 +192,7 @@ impl Sweep {
     }
 
     /// Tries every write that is due. Gives when the next one is, `None` for at once.
-    fn write_all(&mut self, found: &mut VecDeque<Found>) -> Option<Instant> {
+    fn write_all(&mut self, found: &mut VecDeque<Completion>) -> Option<Instant> {
         let now = Instant::now();
         let before = found.len();
         let mut next = now + STATUS;
@@ -208,7 +209,7 @@ impl Sweep {
                     if len < bytes.len() {
                         writer.growth.was_full(&writer.end);
                     }
-                    Observed::Written(len)
+                    PipeEvent::Written(len)
                 }
                 Err(errno @ (Errno::EINTR | Errno::EAGAIN)) => {
                     if errno == Errno::EAGAIN {
@@ -222,14 +223,14 @@ impl Sweep {
                 Err(error) => writer.end.medium.failed(error),
             };
             (writer.bytes, writer.pause) = (None, SHORTEST);
-            found.push_back(Found { key: writer.key, what });
-            if !matches!(found.back(), Some(Found { what: Observed::Written(_), .. })) {
+            found.push_back(Completion { key: writer.key, what });
+            if !matches!(found.back(), Some(Completion { what: PipeEvent::Written(_), .. })) {
                 writers.remove(token);
             }
             false
         });
         for found in found.iter().skip(before) {
-            self.hurry_readers(found.key.child);
+            self.expedite_readers(found.key.child);
         }
         Some(next)
     }
@@ -242,7 +243,8 @@ impl PipeDriver for Sweep {
             trace::error!(%error, "a pipe cannot be made non-blocking");
         }
         let now = Instant::now();
-        let token = self.slots.insert(Swept { key, end, pause: SHORTEST, due: now, paused: false });
+        let token =
+            self.slots.insert(SweptPipe { key, end, pause: SHORTEST, due: now, paused: false });
         self.order.push(token);
         token
     }
@@ -261,7 +263,7 @@ impl PipeDriver for Sweep {
         if let Some(swept) = self.slots.get_mut(token) {
             swept.paused = false;
         }
-        self.nudge(token);
+        self.poll_soon(token);
     }
 
     fn add_writer(&mut self, key: PipeKey, end: PipeEnd) -> PipeToken {
@@ -289,21 +291,21 @@ impl PipeDriver for Sweep {
         Some(&self.slots.get(token)?.end)
     }
 
-    fn nudge(&mut self, token: PipeToken) {
+    fn poll_soon(&mut self, token: PipeToken) {
         if let Some(swept) = self.slots.get_mut(token) {
             swept.due = Instant::now();
         }
     }
 
-    fn needs_nudge(&self) -> bool {
+    fn needs_poll_soon(&self) -> bool {
         true
     }
 
-    fn turn(&mut self, sleep: bool, room: u64, found: &mut VecDeque<Found>) -> io::Result<()> {
+    fn turn(&mut self, sleep: bool, room: u64, found: &mut VecDeque<Completion>) -> io::Result<()> {
         let next = self.sweep(room, found);
         if next.is_none() {
             // A child that has just written may have read before.
-            self.hurry_writers();
+            self.expedite_writers();
         }
         let next = self.write_all(found).and_then(|due| Some(next?.min(due)));
         if let Some(next) = next
@@ -319,7 +321,7 @@ impl PipeDriver for Sweep {
         Ok(())
     }
 
-    fn give_up(&mut self, _: &mut VecDeque<Found>, _: &mut VecDeque<Held>) -> bool {
+    fn give_up(&mut self, _: &mut VecDeque<Completion>, _: &mut VecDeque<Held>) -> bool {
         false
     }
 

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use super::{Policy, PolicyHandle, host};
+use super::{Policy, PolicyHandle, thread};
 use crate::{
     Driver, Intensity, Overflow, StartError,
     asyncio::{ChildWatcher, chosen_watcher},
@@ -132,7 +132,7 @@ impl PolicyBuilder {
         if self.child_watcher.is_none() {
             self.child_watcher = chosen_watcher()?;
         }
-        host::start(self)
+        thread::start(self)
     }
 }
 

@@ -4,7 +4,7 @@ use std::{io, sync::Arc, time::Duration};
 
 use actix::Addr;
 
-use super::{Policy, host::Host};
+use super::{Policy, thread::PolicyThread};
 use crate::{
     Child, Command, Driver, Pipeline, PolicyStopped, RunningPipeline, ShareOutput, SharedOutput,
     Shutdown, Spawn, SpawnError, SpawnPipeline, SpawnStep, Subscribe, SubscriptionId, Unsubscribe,
@@ -19,7 +19,7 @@ use crate::{
 pub struct PolicyHandle {
     pub(super) policy: Addr<Policy>,
     pub(super) link: Arc<Mailbox>,
-    pub(super) host: Arc<Host>,
+    pub(super) host: Arc<PolicyThread>,
     pub(super) driver: Driver,
 }
 

@@ -1,13 +1,13 @@
 //! The policy: the front door, the start, and the end.
 
+mod actor;
 mod builder;
-mod front_door;
 mod handle;
-mod host;
 mod messages;
 mod shutdown;
+mod thread;
 
+pub use actor::Policy;
 pub use builder::PolicyBuilder;
-pub use front_door::Policy;
 pub use handle::PolicyHandle;
 pub use messages::Shutdown;

@@ -5,5 +5,5 @@ mod owned;
 mod target;
 
 pub(crate) use hosted::HostedWatcher;
-pub(crate) use owned::{ChildSlot, Nudge, Ownership};
+pub(crate) use owned::{Ownership, PollSoon, Process};
 pub use target::Target;

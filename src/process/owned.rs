@@ -1,4 +1,4 @@
-//! `ChildSlot`: the ownership of one child, kept outside the actors so that it outlives a panic.
+//! `Process`: the ownership of one child, kept outside the actors so that it outlives a panic.
 //!
 //! Its steps are the waiter's. The read loop may take one for it if it is awake already and knows
 //! that the child is about to end: then the exit does not wait for another thread's wake-up.
@@ -35,7 +35,7 @@ use crate::{
 /// A child that this library spawned, from its spawn to its reaping, and beyond if it led a process
 /// group that still has members.
 #[derive(Debug)]
-pub(crate) struct ChildSlot {
+pub(crate) struct Process {
     pub(crate) cell: Arc<ChildCell>,
     pidfd: AsyncFd<OwnedFd>,
     leads_group: bool,
@@ -45,7 +45,7 @@ pub(crate) struct ChildSlot {
     progress: Mutex<Progress>,
     /// Tells the read loop that the record is there, if its driver would find the status pipe's
     /// word late.
-    nudge: Nudge,
+    poll_soon: PollSoon,
 }
 
 /// How far the child has come.
@@ -64,11 +64,11 @@ struct Progress {
 
 /// Shared by all processes of a policy.
 #[derive(Clone)]
-pub(crate) struct Nudge(pub(crate) Arc<dyn Fn(ChildId) + Send + Sync>);
+pub(crate) struct PollSoon(pub(crate) Arc<dyn Fn(ChildId) + Send + Sync>);
 
-impl fmt::Debug for Nudge {
+impl fmt::Debug for PollSoon {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Nudge").finish_non_exhaustive()
+        out.debug_struct("PollSoon").finish_non_exhaustive()
     }
 }
 
@@ -82,15 +82,19 @@ pub(crate) struct Ownership {
     pub(crate) started: Instant,
 }
 
-impl ChildSlot {
+impl Process {
     /// The owner of the child from now on. The pidfd is registered with the reactor of the
     /// watcher's thread.
-    pub(crate) fn new(cell: Arc<ChildCell>, ownership: Ownership, nudge: Nudge) -> Arc<Self> {
+    pub(crate) fn new(
+        cell: Arc<ChildCell>,
+        ownership: Ownership,
+        poll_soon: PollSoon,
+    ) -> Arc<Self> {
         let Ownership { pidfd, status_pipe, leads_group, hosted, started } = ownership;
         let status_pipe = Some(status_pipe);
         let progress = Progress { watched: None, record: None, status_pipe, panic: None };
         let progress = Mutex::new(progress);
-        Arc::new(ChildSlot { cell, pidfd, leads_group, hosted, started, progress, nudge })
+        Arc::new(Process { cell, pidfd, leads_group, hosted, started, progress, poll_soon })
     }
 
     /// Lets a hosted child watcher tell the end, if it takes the child; otherwise the pidfd does.
@@ -155,7 +159,7 @@ impl ChildSlot {
             // If it cannot be written, its end tells the same: the drop is what counts.
             let _ = pipe::write_now(&status_pipe, &[1]);
             drop(status_pipe);
-            (self.nudge.0)(self.id());
+            (self.poll_soon.0)(self.id());
         }
         if was_let_go {
             trace::warn!(
@@ -196,13 +200,13 @@ impl ChildSlot {
     }
 
     /// Waits by the pidfd from now on.
-    pub(crate) fn forsake_watcher(&self) {
+    pub(crate) fn stop_watching(&self) {
         self.progress().watched = None;
     }
 
     /// For the read loop, which never waits: takes the waiter's next step, if it can be taken now.
     /// True once the record is there. A panic of it is the waiter's.
-    pub(crate) fn lend_a_hand(&self) -> bool {
+    pub(crate) fn try_reap(&self) -> bool {
         if self.hosted {
             return false;
         }

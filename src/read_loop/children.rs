@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::{Extras, child_state::ChildState, deliver::Audience};
+use super::{Extras, child_state::ChildState, deliver::Recipients};
 use crate::{
     ChildExited, Seq, Source,
     cell::ChildCell,
     pipes::{PipeDriver, PipeKind, PipeToken},
-    process::ChildSlot,
+    process::Process,
     restart::trace::ChildSpan,
     types::ExitRecord,
 };
@@ -19,14 +19,14 @@ use crate::{
 pub(super) struct ChildEntry {
     pub(super) cell: Arc<ChildCell>,
     /// What its waiter owns it by, until its exit.
-    pub(super) slot: Option<Arc<ChildSlot>>,
+    pub(super) process: Option<Arc<Process>>,
     pub(super) state: ChildState,
     /// The output pipes that are open.
     pub(super) outputs: SmallVec<[OutputPipe; 2]>,
     pub(super) status: Option<PipeToken>,
     pub(super) input: Option<PipeToken>,
     /// The child has used up its share of the log: none of its outputs is read.
-    pub(super) share_is_full: bool,
+    pub(super) quota_is_full: bool,
     /// The driver has a buffer of the input in hand.
     pub(super) writing: bool,
     /// Its exit is on its way into the log, or there.
@@ -36,16 +36,16 @@ pub(super) struct ChildEntry {
     /// How many bytes of it went into the log before its exit.
     pub(super) output_bytes: u64,
     /// Where somebody waits for this child alone.
-    pub(super) awaited: Option<Box<Awaited>>,
+    pub(super) awaited: Option<Box<ExitListeners>>,
     pub(super) extras: Option<Box<Extras>>,
     pub(super) span: ChildSpan,
 }
 
 /// Who waits for one child.
 #[derive(Debug, Default)]
-pub(super) struct Awaited {
+pub(super) struct ExitListeners {
     /// Who hears of its exit.
-    pub(super) exits: Audience<ChildExited>,
+    pub(super) exits: Recipients<ChildExited>,
 }
 
 /// An output pipe that is open.
@@ -73,12 +73,12 @@ impl ChildEntry {
     ) -> Self {
         ChildEntry {
             cell,
-            slot: None,
+            process: None,
             state,
             outputs: SmallVec::new(),
             status: None,
             input: None,
-            share_is_full: false,
+            quota_is_full: false,
             writing: false,
             exit_is_known: false,
             last_seq,
@@ -90,16 +90,16 @@ impl ChildEntry {
     }
 
     /// Who waits for it.
-    pub(super) fn awaited(&mut self) -> &mut Awaited {
+    pub(super) fn awaited(&mut self) -> &mut ExitListeners {
         self.awaited.get_or_insert_default()
     }
 
-    /// What its slot knows of its exit, once.
+    /// What its process knows of its exit, once.
     pub(super) fn take_record(&mut self) -> Option<ExitRecord> {
         if self.exit_is_known {
             return None;
         }
-        let record = self.slot.as_ref()?.record();
+        let record = self.process.as_ref()?.record();
         self.exit_is_known = record.is_some();
         record
     }
@@ -126,7 +126,7 @@ impl ChildEntry {
     /// Has each of its outputs read or not, as everyone wants.
     pub(super) fn follow_pauses(&self, driver: &mut dyn PipeDriver) {
         for pipe in &self.outputs {
-            if self.share_is_full || pipe.paused {
+            if self.quota_is_full || pipe.paused {
                 driver.pause(pipe.token);
             } else {
                 driver.resume(pipe.token);

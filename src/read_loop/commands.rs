@@ -11,10 +11,10 @@ use crate::{
     cell::ChildCell,
     log::spill::SpillError,
     pipes::PipeEnd,
-    process::ChildSlot,
+    process::Process,
     restart::{contain, drop_contained, trace::ChildSpan},
     subscribe::{Interest, Lifecycle, Subscribe},
-    types::{LogShare, Part, TerminalError},
+    types::{Part, Quota, TerminalError},
 };
 
 /// A command for the read loop.
@@ -23,7 +23,7 @@ pub(crate) enum LoopCommand {
     /// Read this child's pipes from now on.
     Register(Box<Registration>),
     /// This child's status pipe holds its record: for a driver that would find it late.
-    Nudge(ChildId),
+    PollSoon(ChildId),
     /// Read this pipe, which several children write to, under an id of its own.
     Share(ChildId, PipeEnd),
     /// This child's input queue has changed.
@@ -61,7 +61,7 @@ impl LoopCommand {
             // The drop of a reply wakes its caller, and that of a recipient may run its destructor.
             other @ (LoopCommand::Subscribe(..)
             | LoopCommand::Unsubscribe(_)
-            | LoopCommand::Nudge(_)
+            | LoopCommand::PollSoon(_)
             | LoopCommand::Input(_)
             | LoopCommand::Share(..)
             | LoopCommand::Reading { .. }
@@ -85,11 +85,11 @@ pub(crate) enum TerminalAction {
 pub(crate) struct Registration {
     pub(crate) cell: Arc<ChildCell>,
     /// What its waiter owns it by.
-    pub(crate) slot: Arc<ChildSlot>,
+    pub(crate) process: Arc<Process>,
     pub(crate) stdin: Option<PipeEnd>,
     pub(crate) outputs: SmallVec<[(Source, PipeEnd); 2]>,
     /// Its own part of the log.
-    pub(crate) share: Option<LogShare>,
+    pub(crate) share: Option<Quota>,
     pub(crate) status: OwnedFd,
     pub(crate) exit_to: Option<Recipient<ChildExited>>,
     pub(crate) extras: Option<Box<Extras>>,

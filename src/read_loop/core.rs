@@ -17,13 +17,16 @@ use super::{
     LoopCommand, Mailbox, Registration,
     child_state::{ChildState, Phase},
     children::{ChildEntry, OutputPipe},
-    publish::{Notice, Publisher},
+    publish::{Notification, Publisher},
 };
 use crate::{
     ChildId, PolicyStopped, Seq, Source,
     cell::ChildCell,
     log::{Chunk, Entry, Fact},
-    pipes::{Found, Gather, Held, Observed, PipeDriver, PipeEnd, PipeKey, PipeKind, SLAB_LEN},
+    pipes::{
+        Coalescer, Completion, Held, PipeDriver, PipeEnd, PipeEvent, PipeKey, PipeKind,
+        READ_BUFFER_LEN,
+    },
     restart::{
         contain, dispose, drop_contained, fault_point, message_of,
         trace::{self, ChildSpan},
@@ -46,7 +49,7 @@ pub(super) struct Core {
     pub(super) children: FxHashMap<ChildId, Box<ChildEntry>>,
     pub(super) publisher: Publisher,
     commands: VecDeque<LoopCommand>,
-    pub(super) found: VecDeque<Found>,
+    pub(super) found: VecDeque<Completion>,
     /// What a driver that failed has given up, until the next one has it.
     pub(super) held: VecDeque<Held>,
     /// Exits whose output is still to be drained.
@@ -54,25 +57,25 @@ pub(super) struct Core {
     /// Entries of this turn, not yet in the log.
     pub(super) staged: Vec<Entry>,
     turn: Turn,
-    pub(super) gather: Gather<Option<i32>>,
+    pub(super) coalescer: Coalescer<Option<i32>>,
     /// The slowest lossless reader is a whole log behind.
     paused: bool,
     /// The running child that last closed the last of its pipes, and when.
-    pub(super) dying: Option<(ChildId, Instant)>,
+    pub(super) ending: Option<(ChildId, Instant)>,
     /// The child that the loop has reaped itself. Its exit is stated after the next read, when all
     /// that has left its pipes is found.
     pub(super) reaped: Option<ChildId>,
 }
 
 /// With less room than this, some pipe waits for the slowest reader: a driver reads in slabs.
-const LEAST_ROOM: u64 = 2 * SLAB_LEN as u64;
+const LEAST_ROOM: u64 = 2 * READ_BUFFER_LEN as u64;
 
 /// How often the end is tried when it panics.
 const LAST_TRIES: usize = 3;
 
 impl Core {
     pub(super) fn new(link: Arc<Mailbox>, driver: Box<dyn PipeDriver>) -> Self {
-        link.attach(driver.waker(), driver.needs_nudge());
+        link.attach(driver.waker(), driver.needs_poll_soon());
         Core {
             publisher: Publisher::new(Arc::clone(&link)),
             link,
@@ -84,9 +87,9 @@ impl Core {
             records: VecDeque::new(),
             staged: Vec::new(),
             turn: Turn(0),
-            gather: Gather::new(),
+            coalescer: Coalescer::new(),
             paused: false,
-            dying: None,
+            ending: None,
             reaped: None,
         }
     }
@@ -167,11 +170,11 @@ impl Core {
     }
 
     /// Pauses the children whose shares of the log are full, and resumes those whose are not.
-    fn follow_shares(&mut self) {
-        let changes = self.link.log().share_changes();
+    fn follow_quotas(&mut self) {
+        let changes = self.link.log().quota_changes();
         for (child, full) in changes {
             if let Some(entry) = self.children.get_mut(&child) {
-                entry.share_is_full = full;
+                entry.quota_is_full = full;
                 entry.follow_pauses(&mut *self.driver);
                 entry.span.tell(|| trace::debug!(full, "its share of the log"));
             }
@@ -187,9 +190,9 @@ impl Core {
 
     /// How many bytes of output this turn may read.
     fn room(&mut self) -> u64 {
-        let (room, shares_wait) = {
+        let (room, quotas_wait) = {
             let log = self.link.log();
-            (log.room(), log.shares_wait())
+            (log.room(), log.quotas_wait())
         };
         let paused = room < LEAST_ROOM;
         if mem::replace(&mut self.paused, paused) != paused {
@@ -199,20 +202,20 @@ impl Core {
                 trace::info!("reading resumes");
             }
         }
-        if !self.link.shared_log().wait_for_room(paused || shares_wait) {
+        if !self.link.shared_log().wait_for_room(paused || quotas_wait) {
             return room;
         }
         // A reader that moved on before it could see the flag is seen by a second look.
-        self.follow_shares();
+        self.follow_quotas();
         self.link.log().room()
     }
 
     fn apply(&mut self, command: LoopCommand) -> Option<PolicyStopped> {
         match command {
             LoopCommand::Register(registration) => self.register(*registration),
-            LoopCommand::Nudge(child) => {
+            LoopCommand::PollSoon(child) => {
                 if let Some(token) = self.children.get(&child).and_then(|entry| entry.status) {
-                    self.driver.nudge(token);
+                    self.driver.poll_soon(token);
                 }
             }
             LoopCommand::Share(context, pipe) => self.share(context, pipe),
@@ -244,19 +247,19 @@ impl Core {
     }
 
     fn register(&mut self, registration: Registration) {
-        let Registration { cell, slot, stdin, outputs, share, status, exit_to, extras, span } =
+        let Registration { cell, process, stdin, outputs, share, status, exit_to, extras, span } =
             registration;
         let child = cell.id;
         if let Some(share) = share {
-            self.link.log().set_share(child, share);
+            self.link.log().set_quota(child, share);
         }
         let fact = Fact::Spawned { pid: cell.pid, program: Arc::clone(&cell.program) };
         let seq = self.stage(child, fact.clone());
         cell.spawned.set(seq);
-        self.publisher.notice(Notice::Fact(seq, child, fact));
+        self.publisher.notice(Notification::Fact(seq, child, fact));
         let state = ChildState::new(outputs.len());
         let mut entry = Box::new(ChildEntry::new(cell, state, seq, span));
-        (entry.slot, entry.extras) = (Some(slot), extras);
+        (entry.process, entry.extras) = (Some(process), extras);
         if let Some(recipient) = exit_to {
             entry.awaited().exits.add(None, None, recipient);
         }
@@ -289,30 +292,30 @@ impl Core {
         seq
     }
 
-    pub(super) fn take(&mut self, Found { key, what }: Found) {
+    pub(super) fn take(&mut self, Completion { key, what }: Completion) {
         match (key.kind, what) {
-            (PipeKind::Output(stream), Observed::Bytes(bytes)) => {
+            (PipeKind::Output(stream), PipeEvent::Bytes(bytes)) => {
                 self.chunk(key.child, stream, None, bytes);
             }
-            (PipeKind::Output(stream), Observed::From(writer, bytes)) => {
+            (PipeKind::Output(stream), PipeEvent::From(writer, bytes)) => {
                 self.chunk(key.child, stream, writer, bytes);
             }
-            (PipeKind::Output(stream), Observed::End) => self.ended(key.child, stream),
-            (PipeKind::Output(stream), Observed::Failed(error)) => {
+            (PipeKind::Output(stream), PipeEvent::End) => self.ended(key.child, stream),
+            (PipeKind::Output(stream), PipeEvent::Failed(error)) => {
                 self.ended(key.child, stream);
                 trace::error!(child = %key.child, ?stream, %error, "a pipe cannot be read on");
             }
             (PipeKind::Input, what) => self.fed(key.child, what),
             (PipeKind::Status, what) => self.status_changed(key.child, &what),
-            (PipeKind::Output(_), Observed::Written(_)) => {}
+            (PipeKind::Output(_), PipeEvent::Written(_)) => {}
         }
     }
 
-    /// A word in a status pipe, or its end: the slot knows the exit. What is in the pipe says nothing,
+    /// A word in a status pipe, or its end: the process knows the exit. What is in the pipe says nothing,
     /// since a descendant of the child's can open it by `/proc`, read what is in it, and write to it.
-    fn status_changed(&mut self, child: ChildId, what: &Observed) {
+    fn status_changed(&mut self, child: ChildId, what: &PipeEvent) {
         let Some(entry) = self.children.get_mut(&child) else { return };
-        if matches!(what, Observed::End | Observed::Failed(_)) {
+        if matches!(what, PipeEvent::End | PipeEvent::Failed(_)) {
             entry.status = None;
         }
         self.records.extend(entry.take_record());

@@ -14,7 +14,7 @@ use crate::{
 
 /// Recipients of one kind of message; those that came with a spawn have no subscription.
 #[derive(Debug)]
-pub(super) struct Audience<M>
+pub(super) struct Recipients<M>
 where
     M: Message<Result = ()> + Send,
 {
@@ -32,13 +32,13 @@ where
     recipient: Recipient<M>,
 }
 
-impl<M: Message<Result = ()> + Send> Default for Audience<M> {
+impl<M: Message<Result = ()> + Send> Default for Recipients<M> {
     fn default() -> Self {
-        Audience { members: Vec::new() }
+        Recipients { members: Vec::new() }
     }
 }
 
-impl<M: Message<Result = ()> + Clone + Send + 'static> Audience<M> {
+impl<M: Message<Result = ()> + Clone + Send + 'static> Recipients<M> {
     pub(super) fn add(
         &mut self,
         subscription: Option<SubscriptionId>,

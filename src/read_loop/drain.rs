@@ -7,7 +7,7 @@ use bytes::Bytes;
 use nix::errno::Errno;
 
 use crate::{
-    pipes::{Gather, Medium, PipeEnd, SLAB_LEN},
+    pipes::{Coalescer, Medium, PipeEnd, READ_BUFFER_LEN},
     sys,
 };
 
@@ -21,7 +21,7 @@ const TERMINAL_HOLDS: usize = 32 * 1024;
 /// which a descendant can put off for ever, is never needed.
 pub(super) fn drain(
     end: &PipeEnd,
-    gather: &mut Gather<Option<i32>>,
+    coalescer: &mut Coalescer<Option<i32>>,
     each: &mut impl FnMut(Option<i32>, Bytes),
 ) -> io::Result<()> {
     let mut left = match end.medium {
@@ -29,24 +29,24 @@ pub(super) fn drain(
         Medium::Terminal => TERMINAL_HOLDS,
     };
     while left > 0 {
-        let mut slab = gather.slab();
-        let memory = &mut slab.memory()[..left.min(SLAB_LEN)];
+        let mut read_buffer = coalescer.read_buffer();
+        let memory = &mut read_buffer.memory()[..left.min(READ_BUFFER_LEN)];
         match end.read_now(memory) {
             Ok((0, _)) => break,
             Ok((len, writer)) => {
                 left -= len;
-                gather.take_slab(writer, slab, len, each);
+                coalescer.take_slab(writer, read_buffer, len, each);
             }
             Err(Errno::EINTR) => {}
             Err(Errno::EAGAIN) => break,
             // Nobody has the child's side open.
             Err(Errno::EIO) if end.medium == Medium::Terminal => break,
             Err(error) => {
-                gather.flush(each);
+                coalescer.flush(each);
                 return Err(error.into());
             }
         }
     }
-    gather.flush(each);
+    coalescer.flush(each);
     Ok(())
 }

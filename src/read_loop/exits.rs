@@ -7,12 +7,12 @@ use super::{
     children::ChildEntry,
     core::{Core, next_seq},
     drain::drain,
-    publish::Notice,
+    publish::Notification,
 };
 use crate::{
     ChildExited, ChildId, ExitStatus, Source,
     log::Fact,
-    pipes::{Found, Observed, PipeKey, PipeKind},
+    pipes::{Completion, PipeEvent, PipeKey, PipeKind},
     restart::{fault_point, trace},
     types::{Exit, ExitRecord},
 };
@@ -30,7 +30,7 @@ impl Core {
         if outcome.closed {
             self.closed(child);
         } else if entry.outputs.is_empty() {
-            self.dying = Some((child, Instant::now()));
+            self.ending = Some((child, Instant::now()));
         }
     }
 
@@ -71,12 +71,12 @@ impl Core {
             last_seq: entry.last_seq,
             seq,
         });
-        self.dying = None;
+        self.ending = None;
         entry.last_seq = seq;
         let cell = Arc::clone(&entry.cell);
-        let (awaited, slot) = (entry.awaited.take(), entry.slot.take());
+        let (awaited, process) = (entry.awaited.take(), entry.process.take());
         self.stage(child, Fact::Exited(exit.clone()));
-        self.publisher.notice(Notice::Exited { exit: exit.clone(), cell, awaited, slot });
+        self.publisher.notice(Notification::Exited { exit: exit.clone(), cell, awaited, process });
         if let Some(entry) = self.children.get(&child) {
             tell_exit(entry, &exit);
         }
@@ -94,9 +94,9 @@ impl Core {
             let Some(end) = token.and_then(|token| self.driver.pipe(token)) else { continue };
             let key = PipeKey { child, kind };
             let mut keep = |writer, bytes| {
-                self.found.push_back(Found { key, what: Observed::From(writer, bytes) });
+                self.found.push_back(Completion { key, what: PipeEvent::From(writer, bytes) });
             };
-            if let Err(error) = drain(end, &mut self.gather, &mut keep) {
+            if let Err(error) = drain(end, &mut self.coalescer, &mut keep) {
                 trace::error!(%child, ?stream, %error, "a pipe cannot be drained");
             }
         }
@@ -104,7 +104,7 @@ impl Core {
 
     fn closed(&mut self, child: ChildId) {
         let seq = self.stage(child, Fact::Closed);
-        self.publisher.notice(Notice::Fact(seq, child, Fact::Closed));
+        self.publisher.notice(Notification::Fact(seq, child, Fact::Closed));
         self.end_input(child, Some(libc::EPIPE));
         if let Some(entry) = self.children.remove(&child) {
             entry.cell.closed.set(seq);

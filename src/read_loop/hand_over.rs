@@ -19,7 +19,7 @@ impl Core {
             return Err(error);
         }
         let next = fallback();
-        self.link.attach(next.waker(), next.needs_nudge());
+        self.link.attach(next.waker(), next.needs_poll_soon());
         let failed = std::mem::replace(&mut self.driver, next);
         self.take_over();
         // A ring lets go of its pipes when it is closed.

@@ -1,7 +1,7 @@
 //! What goes to the children: their input, and whether they are read.
 
 use super::{child_state::Phase, core::Core};
-use crate::{ChildId, Source, cell::Step, pipes::Observed};
+use crate::{ChildId, Source, cell::Step, pipes::PipeEvent};
 
 impl Core {
     /// Gives the driver the next buffer of a child's input, or closes that at its end.
@@ -20,25 +20,25 @@ impl Core {
     }
 
     /// The driver has done something with a buffer.
-    pub(super) fn fed(&mut self, child: ChildId, what: Observed) {
+    pub(super) fn fed(&mut self, child: ChildId, what: PipeEvent) {
         let Some(entry) = self.children.get_mut(&child) else { return };
         entry.writing = false;
         match what {
-            Observed::Written(len) => {
+            PipeEvent::Written(len) => {
                 if let Some(input) = &entry.cell.input {
                     input.written(len);
                 }
                 self.feed(child);
             }
-            Observed::Failed(error) => {
+            PipeEvent::Failed(error) => {
                 entry.input = None;
                 self.end_input(child, error.raw_os_error());
             }
-            Observed::End => {
+            PipeEvent::End => {
                 entry.input = None;
                 self.end_input(child, Some(libc::EIO));
             }
-            Observed::Bytes(_) | Observed::From(..) => {}
+            PipeEvent::Bytes(_) | PipeEvent::From(..) => {}
         }
     }
 

@@ -29,7 +29,7 @@ struct Queue {
 pub(crate) struct Mailbox {
     queue: Mutex<Queue>,
     wake: Arc<LoopWake>,
-    needs_nudge: AtomicBool,
+    needs_poll_soon: AtomicBool,
     log: Arc<SharedLog>,
     /// The policy's own arbiter.
     host: Option<ArbiterHandle>,
@@ -40,7 +40,7 @@ impl Mailbox {
         let wake = Arc::new(LoopWake::new());
         Mailbox {
             queue: Mutex::default(),
-            needs_nudge: AtomicBool::new(false),
+            needs_poll_soon: AtomicBool::new(false),
             log: Arc::new(SharedLog::new(bound, overflow, Arc::clone(&wake))),
             wake,
             host: host_arbiter(),
@@ -76,9 +76,9 @@ impl Mailbox {
     }
 
     /// Tells the loop of a word in a status pipe, if its driver would find it late by itself.
-    pub(crate) fn nudge(&self, child: ChildId) {
-        if self.needs_nudge.load(SeqCst) {
-            self.push(LoopCommand::Nudge(child));
+    pub(crate) fn poll_soon(&self, child: ChildId) {
+        if self.needs_poll_soon.load(SeqCst) {
+            self.push(LoopCommand::PollSoon(child));
         }
     }
 
@@ -86,18 +86,18 @@ impl Mailbox {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// For the loop: how it is woken, and whether it wants to be nudged. Once more if a driver has
+    /// For the loop: how it is woken, and whether it wants to be told of a word in a status pipe. Once more if a driver has
     /// failed and another one goes on. No record and no command is found late by that:
     ///
-    /// 1. A waiter writes its word into the pipe, and then looks whether to nudge.
-    /// 2. The loop says here that it wants to be nudged, and then gives the pipe to the new driver,
+    /// 1. A waiter writes its word into the pipe, and then looks whether to tell.
+    /// 2. The loop says here that it wants to be told of a word in a status pipe, and then gives the pipe to the new driver,
     ///    whose first turn looks at every pipe.
     /// 3. If the waiter's look comes before 2, so does its word: that first turn finds it. If it
-    ///    comes after, a nudge is queued; it is applied after the whole change, by the same thread.
+    ///    comes after, that is queued; it is applied after the whole change, by the same thread.
     /// 4. A command is queued before its sender notifies. If that wakes the old driver, the loop was
     ///    in that driver's turn: it has left it, and looks at the queue before it sleeps again.
-    pub(super) fn attach(&self, waker: LoopWaker, needs_nudge: bool) {
-        self.needs_nudge.store(needs_nudge, SeqCst);
+    pub(super) fn attach(&self, waker: LoopWaker, needs_poll_soon: bool) {
+        self.needs_poll_soon.store(needs_poll_soon, SeqCst);
         self.wake.attach(Some(waker));
     }
 

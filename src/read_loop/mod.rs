@@ -6,7 +6,7 @@ mod commands;
 mod core;
 mod deliver;
 mod drain;
-mod dying;
+mod ending;
 mod exits;
 mod hand_over;
 mod input;

@@ -8,14 +8,14 @@ use std::{
 
 use super::{
     Mailbox,
-    children::{Awaited, ChildEntry},
-    deliver::{Audience, OutputSubscriber, Served, send},
+    children::{ChildEntry, ExitListeners},
+    deliver::{OutputSubscriber, Recipients, Served, send},
 };
 use crate::{
     ChildExited, ChildId, PolicyStopped, Seq, SubscriptionId,
     cell::ChildCell,
     log::{Fact, spill::SpillError},
-    process::ChildSlot,
+    process::Process,
     restart::{drop_contained, fault_point},
     subscribe::{Credits, Interest, Lifecycle, Subscribe},
     types::Part,
@@ -27,24 +27,24 @@ const A_TURN: Duration = Duration::from_millis(1);
 
 /// News that are due once the log holds them.
 #[derive(Debug)]
-pub(super) enum Notice {
+pub(super) enum Notification {
     /// A spawn or a close.
     Fact(Seq, ChildId, Fact),
     /// An exit, with everybody who waits for this one.
     Exited {
         exit: ChildExited,
         cell: Arc<ChildCell>,
-        awaited: Option<Box<Awaited>>,
+        awaited: Option<Box<ExitListeners>>,
         /// Dropped when they have been told.
-        slot: Option<Arc<ChildSlot>>,
+        process: Option<Arc<Process>>,
     },
 }
 
 #[derive(Debug)]
 pub(super) struct Publisher {
     link: Arc<Mailbox>,
-    exits: Audience<ChildExited>,
-    lifecycle: Audience<Lifecycle>,
+    exits: Recipients<ChildExited>,
+    lifecycle: Recipients<Lifecycle>,
     /// The one whose turn it is in front.
     outputs: VecDeque<OutputSubscriber>,
     /// How often one of them has been served.
@@ -52,7 +52,7 @@ pub(super) struct Publisher {
     /// Not all of them have all that is there.
     has_more: bool,
     /// Each is due at the latest when so many have been served: all have had a turn by then.
-    notices: VecDeque<(u64, Notice)>,
+    notifications: VecDeque<(u64, Notification)>,
     spill_failed: Option<Lifecycle>,
 }
 
@@ -60,18 +60,18 @@ impl Publisher {
     pub(super) fn new(link: Arc<Mailbox>) -> Self {
         Publisher {
             link,
-            exits: Audience::default(),
-            lifecycle: Audience::default(),
+            exits: Recipients::default(),
+            lifecycle: Recipients::default(),
             outputs: VecDeque::new(),
             served: 0,
             has_more: false,
-            notices: VecDeque::new(),
+            notifications: VecDeque::new(),
             spill_failed: None,
         }
     }
 
-    pub(super) fn notice(&mut self, notice: Notice) {
-        self.notices.push_back((self.served + self.outputs.len() as u64, notice));
+    pub(super) fn notice(&mut self, notice: Notification) {
+        self.notifications.push_back((self.served + self.outputs.len() as u64, notice));
     }
 
     /// Hands over output, then tells the news: who gets both has the output first. It takes no longer
@@ -120,27 +120,27 @@ impl Publisher {
     }
 
     fn tell_until(&mut self, served: u64) {
-        while self.notices.front().is_some_and(|(due, _)| *due <= served) {
+        while self.notifications.front().is_some_and(|(due, _)| *due <= served) {
             fault_point!(LoopBeforeNotice);
-            if let Some((_, notice)) = self.notices.pop_front() {
+            if let Some((_, notice)) = self.notifications.pop_front() {
                 self.tell(notice);
             }
         }
     }
 
-    fn tell(&mut self, notice: Notice) {
+    fn tell(&mut self, notice: Notification) {
         match notice {
-            Notice::Fact(seq, child, Fact::Spawned { pid, program }) => {
+            Notification::Fact(seq, child, Fact::Spawned { pid, program }) => {
                 self.lifecycle.tell(Some(child), &Lifecycle::Spawned { child, pid, program, seq });
             }
-            Notice::Fact(seq, child, Fact::Closed) => {
+            Notification::Fact(seq, child, Fact::Closed) => {
                 self.lifecycle.tell(Some(child), &Lifecycle::Closed { child, seq });
             }
-            Notice::Fact(_, _, Fact::Chunk(_) | Fact::Exited(_)) => {}
-            Notice::Exited { exit, cell, awaited, slot: _slot } => {
+            Notification::Fact(_, _, Fact::Chunk(_) | Fact::Exited(_)) => {}
+            Notification::Exited { exit, cell, awaited, process: _slot } => {
                 // First the sticky status: whoever hears of the exit may ask for it.
                 cell.settle(Ok(exit.clone()));
-                let Awaited { mut exits } = awaited.map(|it| *it).unwrap_or_default();
+                let ExitListeners { mut exits } = awaited.map(|it| *it).unwrap_or_default();
                 exits.tell(None, &exit);
                 self.exits.tell(None, &exit);
                 self.lifecycle.tell(Some(exit.child), &Lifecycle::Exited(exit.clone()));

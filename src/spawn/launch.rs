@@ -24,7 +24,7 @@ use super::{
 use crate::{
     Command, SpawnStep,
     sys::{
-        clone::{self, NoBirth, Stack, UnderWay, Way},
+        clone::{self, NotLaunched, Stack, UnderWay, Way},
         exec::{Birth, BirthStep, CStrings, ShellArguments},
     },
 };
@@ -104,7 +104,7 @@ impl Launcher {
         };
         let way = way().map_err(|error| (SpawnStep::CreateProcess, error))?;
         let mut made = clone::launch(way, &mut self.stack, &mut birth, &self.under_way);
-        if let Err(NoBirth::NotCreated(errno)) = &made
+        if let Err(NotLaunched::NotCreated(errno)) = &made
             && way == Way::Clone3
             && clone::is_refusal(Some(*errno as i32))
         {
@@ -113,12 +113,12 @@ impl Launcher {
         }
         match made {
             Ok((pid, pidfd)) => Ok(Launched { pid, pidfd }),
-            Err(NoBirth::NotCreated(errno)) => Err((not_created(errno), errno.into())),
-            Err(NoBirth::Failed(BirthStep::Execute, error)) => {
+            Err(NotLaunched::NotCreated(errno)) => Err((not_created(errno), errno.into())),
+            Err(NotLaunched::Failed(BirthStep::Execute, error)) => {
                 Err((SpawnStep::Execute, explained(image, error)))
             }
-            Err(NoBirth::Failed(step, error)) => Err((spawn_step(step), error)),
-            Err(NoBirth::Killed(ended)) => {
+            Err(NotLaunched::Failed(step, error)) => Err((spawn_step(step), error)),
+            Err(NotLaunched::Killed(ended)) => {
                 let error = format!("the process ended before its program ran: {}", ended.status);
                 Err((SpawnStep::Execute, io::Error::new(io::ErrorKind::Interrupted, error)))
             }

@@ -26,7 +26,7 @@ use super::{
 use crate::{
     Child, ChildExited, ChildId, RunningPipeline, SpawnError, SpawnStep,
     child::{Alarm, Spawned as _},
-    process::{HostedWatcher, Nudge},
+    process::{HostedWatcher, PollSoon},
     read_loop::Mailbox,
     restart::{dispose, message_of, trace},
     waiting::{Inbox, Watcher},
@@ -86,7 +86,7 @@ pub(crate) struct Spawner {
     pub(crate) jobs: Receiver<Taken>,
     pub(crate) closing: Arc<AtomicBool>,
     pub(crate) link: Arc<Mailbox>,
-    pub(crate) nudge: Nudge,
+    pub(crate) poll_soon: PollSoon,
     pub(crate) inbox: Arc<Inbox>,
     /// The watcher that the policy hosts, if any.
     pub(crate) child_watcher: Option<HostedWatcher>,

@@ -21,7 +21,7 @@ use crate::{
     Child, ChildExited, ChildId, Command, ErrorTo, OutputTo, PolicyStopped, SpawnError, SpawnStep,
     asyncio::Registering,
     cell::{ChildCell, InputQueue},
-    process::{ChildSlot, HostedWatcher, Ownership},
+    process::{HostedWatcher, Ownership, Process},
     read_loop::{Extras, LoopCommand, Registration},
     restart::{fault_point, trace::ChildSpan},
     sys::{pidfd, readiness, wait},
@@ -121,22 +121,22 @@ impl Spawner {
                 continue;
             };
             let registering = child.registering.take();
-            let (slot, mut registration) = self.prepare(link, &child, pidfd, ends);
+            let (process, mut registration) = self.prepare(link, &child, pidfd, ends);
             registration.exit_to = exit_to.take();
-            adoptions.push(Adoption { slot, registering });
+            adoptions.push(Adoption { process, registering });
             registrations.push(registration);
         }
-        let slots: Vec<_> = adoptions.iter().map(|it| Arc::clone(&it.slot)).collect();
+        let processes: Vec<_> = adoptions.iter().map(|it| Arc::clone(&it.process)).collect();
         // Into the inbox before the read loop can see the child's end, and make it known; but the
         // loop is woken first, which has the child's pipes to read.
         if let Err(refused_ones) = self.inbox.put(adoptions) {
-            refused_ones.iter().for_each(|it| it.slot.signal_all(&[Signal::SIGKILL]));
-            refused_ones.iter().for_each(|it| it.slot.discard());
+            refused_ones.iter().for_each(|it| it.process.signal_all(&[Signal::SIGKILL]));
+            refused_ones.iter().for_each(|it| it.process.discard());
             return None;
         }
-        let children = registrations.iter().zip(&slots).map(|(registration, slot)| {
+        let children = registrations.iter().zip(&processes).map(|(registration, process)| {
             let cell = Arc::clone(&registration.cell);
-            Child::new(cell, self.alarms.clone(), Arc::clone(&self.link), Arc::downgrade(slot))
+            Child::new(cell, self.alarms.clone(), Arc::clone(&self.link), Arc::downgrade(process))
         });
         let children = children.collect();
         for registration in registrations {
@@ -153,7 +153,7 @@ impl Spawner {
         &Unregistered { pid, leads_group, started, .. }: &Unregistered,
         pidfd: AsyncFd<OwnedFd>,
         ends: ParentEnds,
-    ) -> (Arc<ChildSlot>, Registration) {
+    ) -> (Arc<Process>, Registration) {
         let program: Arc<str> = command.program.to_string_lossy().into();
         let on_terminal = command.terminal.is_some();
         let input = ends.stdin.is_some().then(|| InputQueue::new(on_terminal));
@@ -165,11 +165,11 @@ impl Spawner {
             hosted: self.child_watcher.is_some(),
             started,
         };
-        let slot = ChildSlot::new(Arc::clone(&cell), ownership, self.nudge.clone());
+        let process = Process::new(Arc::clone(&cell), ownership, self.poll_soon.clone());
         let extras = Extras { terminal: ends.terminal, shared: shared_by(command) };
         let registration = Registration {
             cell,
-            slot: Arc::clone(&slot),
+            process: Arc::clone(&process),
             stdin: ends.stdin,
             outputs: ends.outputs,
             share: command.share,
@@ -178,7 +178,7 @@ impl Spawner {
             extras: extras.some(),
             span: ChildSpan::new(|| tracing::info_span!("child", %id, pid, %program)),
         };
-        (slot, registration)
+        (process, registration)
     }
 
     /// Registers the pidfd with the watcher's reactor. A child that cannot be is killed and reaped.

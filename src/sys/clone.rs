@@ -50,7 +50,7 @@ impl Stack {
 
 /// Why there is no child.
 #[derive(Debug)]
-pub(crate) enum NoBirth {
+pub(crate) enum NotLaunched {
     /// The kernel made no process.
     NotCreated(Errno),
     /// The process failed in this step, has ended and is reaped.
@@ -174,7 +174,7 @@ pub(crate) fn launch(
     stack: &mut Stack,
     birth: &mut Birth<'_>,
     under_way: &UnderWay,
-) -> Result<(i32, OwnedFd), NoBirth> {
+) -> Result<(i32, OwnedFd), NotLaunched> {
     let mut shared = Shared { birth, failure: None };
     let number = Arc::new(AtomicI32::new(-1));
     *under_way.lock() = State { since: Some(Instant::now()), pidfd: Some(Arc::clone(&number)) };
@@ -188,16 +188,16 @@ pub(crate) fn launch(
         // A call that failed may have left a number there.
         made.ok().and_then(|_| take(&number))
     };
-    let pid = made.map_err(NoBirth::NotCreated)?;
-    let pidfd = pidfd.ok_or(NoBirth::NotCreated(Errno::ENOSYS))?;
+    let pid = made.map_err(NotLaunched::NotCreated)?;
+    let pidfd = pidfd.ok_or(NotLaunched::NotCreated(Errno::ENOSYS))?;
     // SAFETY: `shared` lives here; the child that may have written to it has gone from this memory.
     let failure = unsafe { ptr::read_volatile(&raw const shared.failure) };
     if let Some((step, errno)) = failure {
         wait::discard(&pidfd);
-        return Err(NoBirth::Failed(step, io::Error::from_raw_os_error(errno)));
+        return Err(NotLaunched::Failed(step, io::Error::from_raw_os_error(errno)));
     }
     match wait::reap_unborn(pidfd.as_fd()) {
-        Some(ended) => Err(NoBirth::Killed(ended)),
+        Some(ended) => Err(NotLaunched::Killed(ended)),
         None => Ok((pid, pidfd)),
     }
 }

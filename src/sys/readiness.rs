@@ -9,15 +9,15 @@ use std::{
 use tokio::io::{Interest, unix::AsyncFd};
 
 /// What keeps one descriptor open for as long as it lives.
-pub(crate) trait KeepsOpen: AsRawFd {}
+pub(crate) trait OwnsFd: AsRawFd {}
 
-impl KeepsOpen for OwnedFd {}
-impl KeepsOpen for Arc<OwnedFd> {}
+impl OwnsFd for OwnedFd {}
+impl OwnsFd for Arc<OwnedFd> {}
 
 /// Registers a descriptor with the reactor of the current runtime, to learn when it is readable.
 /// Hands it back where that fails.
-pub(crate) fn watch<T: KeepsOpen>(descriptor: T) -> Result<AsyncFd<T>, (T, io::Error)> {
-    // SAFETY: what `KeepsOpen` is open, always names the same descriptor, and is not taken out.
+pub(crate) fn watch<T: OwnsFd>(descriptor: T) -> Result<AsyncFd<T>, (T, io::Error)> {
+    // SAFETY: what `OwnsFd` is open, always names the same descriptor, and is not taken out.
     let watched = unsafe { AsyncFd::register_with_interest(descriptor, Interest::READABLE) };
     watched.map_err(|error| error.into_parts())
 }

@@ -10,7 +10,7 @@ use super::{ChildId, Part};
 pub enum SpawnStep {
     /// Checking the command: an empty program, a NUL byte in a name, argument or variable.
     CheckCommand,
-    /// Asking the child watcher, which is not active (asyncio's rule: nothing is spawned then).
+    /// PidPoller the child watcher, which is not active (asyncio's rule: nothing is spawned then).
     CheckWatcher,
     /// Reserving the pipes and the other descriptors (`EMFILE`, `ENFILE`).
     ReserveDescriptors,

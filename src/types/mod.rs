@@ -15,8 +15,8 @@ pub use error::{
 };
 pub use exit::{ChildExited, Exit};
 pub use ids::{ChildId, Seq, SubscriptionId, Turn};
-pub(crate) use overflow::LogShare;
 pub use overflow::Overflow;
+pub(crate) use overflow::Quota;
 pub use part::Part;
 pub(crate) use record::ExitRecord;
 pub use source::Source;

@@ -1,4 +1,4 @@
-//! `Overflow` and `LogShare`: what happens when the log, or one child's part of it, is full.
+//! `Overflow` and `Quota`: what happens when the log, or one child's part of it, is full.
 
 /// What happens when a lossless reader is a whole log behind, named by its cost. And the same of one
 /// child's share ([`Command::log_share`](crate::Command::log_share)).
@@ -20,7 +20,7 @@ pub enum Overflow {
 
 /// The part of the log that one child may use.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct LogShare {
+pub(crate) struct Quota {
     pub(crate) bytes: u64,
     pub(crate) overflow: Overflow,
 }

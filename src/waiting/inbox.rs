@@ -6,12 +6,12 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use crate::{asyncio::Registering, process::ChildSlot};
+use crate::{asyncio::Registering, process::Process};
 
 /// A freshly spawned child on its way to its waiter.
 #[derive(Debug)]
 pub(crate) struct Adoption {
-    pub(crate) slot: Arc<ChildSlot>,
+    pub(crate) process: Arc<Process>,
     /// Held until a hosted child watcher has the child.
     pub(crate) registering: Option<Registering>,
 }
@@ -58,7 +58,7 @@ impl Inbox {
         self.lock().closed
     }
 
-    pub(super) fn slots(&self) -> Vec<Arc<ChildSlot>> {
-        self.lock().waiting.iter().map(|adoption| Arc::clone(&adoption.slot)).collect()
+    pub(super) fn processes(&self) -> Vec<Arc<Process>> {
+        self.lock().waiting.iter().map(|adoption| Arc::clone(&adoption.process)).collect()
     }
 }

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     ChildId,
-    process::{ChildSlot, HostedWatcher},
+    process::{HostedWatcher, Process},
     restart::{contain, trace},
     sys::groups,
 };
@@ -37,7 +37,7 @@ const GROUPS_LATE: Duration = Duration::from_millis(20);
 
 #[derive(Debug)]
 pub(super) struct Kept {
-    pub(super) slot: Arc<ChildSlot>,
+    pub(super) process: Arc<Process>,
     /// None until it is started, and once it has done its work.
     pub(super) waiter: Option<Addr<Waiter>>,
 }
@@ -57,16 +57,16 @@ impl WaiterTable {
     }
 
     /// Takes the next child out of the inbox and keeps it.
-    pub(super) fn adopt(&self) -> Option<Arc<ChildSlot>> {
-        let Adoption { slot, registering } = self.inbox.take()?;
-        let kept = Kept { slot: Arc::clone(&slot), waiter: None };
-        self.kept.borrow_mut().insert(slot.id(), kept);
+    pub(super) fn adopt(&self) -> Option<Arc<Process>> {
+        let Adoption { process, registering } = self.inbox.take()?;
+        let kept = Kept { process: Arc::clone(&process), waiter: None };
+        self.kept.borrow_mut().insert(process.id(), kept);
         // After the bookkeeping: both may run foreign code.
         if let Some(watcher) = &self.child_watcher {
-            slot.host(watcher);
+            process.host(watcher);
         }
         drop(registering);
-        Some(slot)
+        Some(process)
     }
 
     pub(super) fn forget(&self, child: ChildId) {
@@ -82,7 +82,7 @@ impl WaiterTable {
             None => return false,
             Some(kept) => {
                 kept.waiter = None;
-                kept.slot.has_group()
+                kept.process.has_group()
             }
         };
         if !has_group {
@@ -99,8 +99,8 @@ impl WaiterTable {
             let kept = self.kept.borrow();
             let leaders = kept.iter().filter(|(_, kept)| kept.waiter.is_none());
             let gone = leaders.filter(|(_, kept)| {
-                let reported = !kept.slot.is_unreported();
-                let ended = reported && !kept.slot.has_group();
+                let reported = !kept.process.is_unreported();
+                let ended = reported && !kept.process.has_group();
                 left += usize::from(reported && !ended);
                 ended
             });
@@ -111,10 +111,10 @@ impl WaiterTable {
     }
 
     /// All children that are there, those that the watcher has still to adopt among them.
-    fn slots(&self) -> Vec<Arc<ChildSlot>> {
-        let mut slots = self.inbox.slots();
-        slots.extend(self.kept.borrow().values().map(|kept| Arc::clone(&kept.slot)));
-        slots
+    fn processes(&self) -> Vec<Arc<Process>> {
+        let mut processes = self.inbox.processes();
+        processes.extend(self.kept.borrow().values().map(|kept| Arc::clone(&kept.process)));
+        processes
     }
 
     /// From now on no child is taken in: one that is born late is its spawn thread's to end.
@@ -124,8 +124,8 @@ impl WaiterTable {
 
     /// Signals every child, and every group that a child leads or led.
     pub(crate) fn signal_all(&self, signals: &[Signal]) {
-        for slot in self.slots() {
-            slot.signal_all(signals);
+        for process in self.processes() {
+            process.signal_all(signals);
         }
     }
 
@@ -133,7 +133,7 @@ impl WaiterTable {
     pub(crate) async fn emptied(&self) {
         loop {
             let changed = self.changed.notified();
-            if !self.slots().iter().any(|slot| slot.is_unreported()) {
+            if !self.processes().iter().any(|process| process.is_unreported()) {
                 break;
             }
             changed.await;
@@ -152,12 +152,13 @@ impl WaiterTable {
 
     /// Whether a group has a member that is alive.
     fn has_groups(&self) -> bool {
-        let leaders: Vec<_> = self.slots().into_iter().filter(|slot| slot.has_group()).collect();
+        let leaders: Vec<_> =
+            self.processes().into_iter().filter(|process| process.has_group()).collect();
         if leaders.is_empty() {
             return false;
         }
         match groups::alive() {
-            Ok(alive) => leaders.iter().any(|slot| alive.contains(&slot.pid())),
+            Ok(alive) => leaders.iter().any(|process| alive.contains(&process.pid())),
             // Then zombies count.
             Err(_) => true,
         }
@@ -168,26 +169,26 @@ impl WaiterTable {
     pub(crate) async fn reap_all(&self) {
         while self.adopt().is_some() {}
         let deadline = Instant::now() + LAST_WORD;
-        for slot in self.slots().into_iter().filter(|slot| slot.is_unreported()) {
+        for process in self.processes().into_iter().filter(|process| process.is_unreported()) {
             if let Some(watcher) = &self.child_watcher {
-                let told = reported(&slot);
+                let told = reported(&process);
                 if watcher.is_active() && timeout_at(deadline.into(), told).await.is_ok() {
                     continue;
                 }
                 // If it has no handler any more, it has the status, and is about to tell it.
-                if watcher.remove(slot.pid()) {
-                    slot.forsake_watcher();
+                if watcher.remove(process.pid()) {
+                    process.stop_watching();
                 }
             }
-            if let Err(error) = reported(&slot).await {
-                trace::error!(child = %slot.id(), %error, "a killed child cannot be waited for");
+            if let Err(error) = reported(&process).await {
+                trace::error!(child = %process.id(), %error, "a killed child cannot be waited for");
             }
         }
     }
 
     /// How many children's ends are still to be reported.
     pub(crate) fn unreported(&self) -> usize {
-        self.kept.borrow().values().filter(|kept| kept.slot.is_unreported()).count()
+        self.kept.borrow().values().filter(|kept| kept.process.is_unreported()).count()
     }
 }
 
@@ -195,11 +196,11 @@ impl WaiterTable {
 const RETRIES: u32 = 3;
 
 /// Waits until the child's end is reported, in the place of its waiter.
-async fn reported(slot: &ChildSlot) -> io::Result<()> {
+async fn reported(process: &Process) -> io::Result<()> {
     let mut panics = 0;
     loop {
         let step = poll_fn(|cx| {
-            let step = contain("the last step of a waiter", || slot.poll_reported(cx));
+            let step = contain("the last step of a waiter", || process.poll_reported(cx));
             step.map_or_else(
                 || {
                     panics += 1;

@@ -1,4 +1,4 @@
-//! `Waiter`: one actor for each child. It waits on the pidfd, reaps, and reports: by its slot, whose
+//! `Waiter`: one actor for each child. It waits on the pidfd, reaps, and reports: by its process, whose
 //! last step the read loop may have taken for it by then.
 
 use std::{
@@ -15,7 +15,7 @@ use actix::{
 use tokio::time::sleep;
 
 use super::{Watcher, messages::Reaped};
-use crate::{process::ChildSlot, restart::trace};
+use crate::{process::Process, restart::trace};
 
 /// How soon a child is asked after again if the kernel gave an error.
 pub(super) const RETRY: Duration = Duration::from_millis(100);
@@ -23,14 +23,14 @@ pub(super) const RETRY: Duration = Duration::from_millis(100);
 /// The waiter of one child.
 #[derive(Debug)]
 pub(crate) struct Waiter {
-    pub(super) slot: Arc<ChildSlot>,
+    pub(super) process: Arc<Process>,
     pub(super) watcher: WeakAddr<Watcher>,
 }
 
 impl Actor for Waiter {
     type Context = Context<Self>;
 
-    /// Also after a restart: the slot knows how far the child has come.
+    /// Also after a restart: the process knows how far the child has come.
     fn started(&mut self, context: &mut Self::Context) {
         context.spawn(Wait);
     }
@@ -38,7 +38,7 @@ impl Actor for Waiter {
 
 impl Supervised for Waiter {}
 
-/// The wait of a waiter; all its state is the slot's.
+/// The wait of a waiter; all its state is the process's.
 struct Wait;
 
 impl ActorFuture<Waiter> for Wait {
@@ -55,14 +55,14 @@ impl ActorFuture<Waiter> for Wait {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        match ready!(waiter.slot.poll_reported(cx)) {
+        match ready!(waiter.process.poll_reported(cx)) {
             Ok(()) => {
                 if let Some(watcher) = waiter.watcher.upgrade() {
-                    watcher.do_send(Reaped(waiter.slot.id()));
+                    watcher.do_send(Reaped(waiter.process.id()));
                 }
             }
             Err(error) => {
-                trace::error!(child = %waiter.slot.id(), %error, "a child cannot be asked after now");
+                trace::error!(child = %waiter.process.id(), %error, "a child cannot be asked after now");
                 let again = wrap_future::<_, Waiter>(sleep(RETRY));
                 context.spawn(again.map(|(), _, context: &mut Context<Waiter>| {
                     context.spawn(Wait);

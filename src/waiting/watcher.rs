@@ -7,7 +7,7 @@ use actix::{Actor, Addr, AsyncContext as _, Context, Handler, Supervised};
 use super::{Adopt, SendSignal, WaiterTable, messages::Reaped, table::Kept, waiter::Waiter};
 use crate::{
     SignalError,
-    process::ChildSlot,
+    process::Process,
     restart::{Supervisor, fault_point},
     types::Part,
 };
@@ -33,15 +33,15 @@ impl Watcher {
 
     fn adopt(&self, watcher: &Addr<Watcher>) {
         fault_point!(WatcherBeforeAdopt);
-        while let Some(slot) = self.table.adopt() {
+        while let Some(process) = self.table.adopt() {
             fault_point!(WatcherAfterAdopt);
-            self.start_waiter(slot, watcher);
+            self.start_waiter(process, watcher);
         }
     }
 
-    fn start_waiter(&self, slot: Arc<ChildSlot>, watcher: &Addr<Watcher>) {
-        let (id, watcher) = (slot.id(), watcher.downgrade());
-        let waiter = self.supervisor.start(Part::Waiter, Waiter { slot, watcher });
+    fn start_waiter(&self, process: Arc<Process>, watcher: &Addr<Watcher>) {
+        let (id, watcher) = (process.id(), watcher.downgrade());
+        let waiter = self.supervisor.start(Part::Waiter, Waiter { process, watcher });
         if let Some(kept) = self.table.kept.borrow_mut().get_mut(&id) {
             kept.waiter = Some(waiter);
         }
@@ -73,13 +73,14 @@ impl Actor for Watcher {
     fn started(&mut self, context: &mut Self::Context) {
         let missing: Vec<_> = {
             let kept = self.table.kept.borrow();
-            let missing = kept.values().filter(|kept| kept.waiter.is_none()).map(|kept| &kept.slot);
+            let missing =
+                kept.values().filter(|kept| kept.waiter.is_none()).map(|kept| &kept.process);
             // The read loop may have reported one already: its waiter finds that, and says so.
             missing.cloned().collect()
         };
         let watcher = context.address();
-        for slot in missing {
-            self.start_waiter(slot, &watcher);
+        for process in missing {
+            self.start_waiter(process, &watcher);
         }
         self.groups_pause = None;
         self.adopt(&watcher);
@@ -110,10 +111,10 @@ impl Handler<SendSignal> for Watcher {
     type Result = Result<(), SignalError>;
 
     fn handle(&mut self, message: SendSignal, _: &mut Self::Context) -> Self::Result {
-        let slot = match self.table.kept.borrow().get(&message.child) {
-            Some(Kept { slot, .. }) => Arc::clone(slot),
+        let process = match self.table.kept.borrow().get(&message.child) {
+            Some(Kept { process, .. }) => Arc::clone(process),
             None => return Err(SignalError::Ended(message.child)),
         };
-        slot.signal(message.signal, message.target)
+        process.signal(message.signal, message.target)
     }
 }

@@ -2,12 +2,12 @@
 
 mod directory;
 mod replay;
-mod segment;
+mod spill_file;
 mod spiller;
 mod store;
 
 pub use replay::replay_spilled;
-pub(crate) use segment::{Place, Segment};
+pub(crate) use spill_file::{SpillFile, SpillRef};
 pub(crate) use spiller::Spiller;
 pub use store::SpillError;
 #[cfg(test)]

@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{directory::is_ours, segment::EXTENSION};
+use super::{directory::is_ours, spill_file::EXTENSION};
 use crate::{
     log::{
         Batch,

@@ -41,15 +41,15 @@ impl Spiller {
                 return Ok(Spiller { thread: None });
             }
         };
-        let (bell, rung) = crossbeam_channel::bounded(1);
+        let (wake_thread, woken) = crossbeam_channel::bounded(1);
         let work = Work { log: Arc::clone(log), tell, store };
         let builder = thread::Builder::new().name("actix-process-spill".into());
-        let thread = builder.spawn(move || work.run(&rung))?;
-        log.lock().spill_with(bell);
+        let thread = builder.spawn(move || work.run(&woken))?;
+        log.lock().spill_with(wake_thread);
         Ok(Spiller { thread: Some(thread) })
     }
 
-    /// After the log has let go of the bell: waits for the thread, which removes the files.
+    /// After the log has let go of the sender that wakes the thread: waits for the thread, which removes the files.
     pub(crate) fn join(self) {
         if let Some(thread) = self.thread
             && thread.join().is_err()
@@ -73,10 +73,10 @@ struct Work<T> {
 }
 
 impl<T: Fn(SpillError)> Work<T> {
-    /// Until nobody has the bell any more.
-    fn run(mut self, rung: &Receiver<()>) {
+    /// Until the log has let go of the sender that wakes the thread.
+    fn run(mut self, woken: &Receiver<()>) {
         let mut panics = 0;
-        while panics < PANICS && rung.recv().is_ok() {
+        while panics < PANICS && woken.recv().is_ok() {
             let all = catch_unwind(AssertUnwindSafe(|| while self.one() {}));
             if let Err(panic) = all {
                 panics += 1;
@@ -89,20 +89,20 @@ impl<T: Fn(SpillError)> Work<T> {
         }
         // What is in files comes back by this thread still, as far as it can: nobody else may wait
         // for a file.
-        let rest = || self.rest(rung);
+        let rest = || self.rest(woken);
         if contain("the spill thread", rest).is_none() {
             self.log.lock().spill_no_more();
         }
     }
 
     /// Loads and removes, and nothing else: what cannot be loaded without a panic is a gap.
-    fn rest(&self, rung: &Receiver<()>) {
-        while rung.recv().is_ok() {
+    fn rest(&self, woken: &Receiver<()>) {
+        while woken.recv().is_ok() {
             loop {
                 // The log is not locked while this is done.
                 let Some(work) = self.log.lock().spill_work() else { break };
                 match work {
-                    SpillWork::Forget(places) => places.into_iter().for_each(drop_contained),
+                    SpillWork::Free(places) => places.into_iter().for_each(drop_contained),
                     SpillWork::Load(cursor, first, place) => {
                         let load = || place.load_or_tell();
                         let turns = contain("the load of a spilled file", load).flatten();
@@ -121,7 +121,7 @@ impl<T: Fn(SpillError)> Work<T> {
         fault_point!(SpillThread);
         let Some(work) = self.log.lock().spill_work() else { return false };
         match work {
-            SpillWork::Forget(places) => {
+            SpillWork::Free(places) => {
                 drop(places);
                 self.store.leave_unneeded();
             }

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use super::{Place, Segment, directory::SpillDirectory};
+use super::{SpillFile, SpillRef, directory::SpillDirectory};
 use crate::log::{TurnEntries, recording::encode_turn};
 
 /// A log's entries cannot go to files: [`Overflow::Block`](crate::Overflow::Block) is in force.
@@ -24,7 +24,7 @@ pub struct SpillError {
 /// A bound is kept by removing whole segments: so many at least make it up.
 const SEGMENTS: u64 = 16;
 
-/// No segment needs to be longer.
+/// No spill_file needs to be longer.
 const LONGEST: u64 = 64 * 1024 * 1024;
 
 /// The files.
@@ -33,8 +33,8 @@ pub(crate) struct Store {
     directory: Arc<SpillDirectory>,
     bound: u64,
     /// All that may still be there, and how long they are; the last one is written to.
-    segments: Vec<(Weak<Segment>, u64)>,
-    current: Option<Arc<Segment>>,
+    segments: Vec<(Weak<SpillFile>, u64)>,
+    current: Option<Arc<SpillFile>>,
     next_number: u64,
 }
 
@@ -50,7 +50,7 @@ impl Store {
     }
 
     /// Writes turns; `None` where they would be over the bound.
-    pub(crate) fn write(&mut self, turns: &[TurnEntries]) -> Result<Option<Place>, SpillError> {
+    pub(crate) fn write(&mut self, turns: &[TurnEntries]) -> Result<Option<SpillRef>, SpillError> {
         let mut bytes = Vec::new();
         turns.iter().for_each(|turn| encode_turn(&mut bytes, turn.iter()));
         if self.written() + bytes.len() as u64 > self.bound {
@@ -60,21 +60,21 @@ impl Store {
             }
         }
         if self.current.is_none() {
-            let segment = Segment::create(&self.directory, self.next_number)
+            let spill_file = SpillFile::create(&self.directory, self.next_number)
                 .map_err(|source| self.error("make a file", source))?;
             self.next_number += 1;
-            let segment = Arc::new(segment);
+            let spill_file = Arc::new(spill_file);
             self.segments
-                .push((Arc::downgrade(&segment), crate::log::recording::MAGIC.len() as u64));
-            self.current = Some(segment);
+                .push((Arc::downgrade(&spill_file), crate::log::recording::MAGIC.len() as u64));
+            self.current = Some(spill_file);
         }
-        let (Some(segment), Some((_, len))) = (&self.current, self.segments.last_mut()) else {
+        let (Some(spill_file), Some((_, len))) = (&self.current, self.segments.last_mut()) else {
             return Ok(None);
         };
-        if let Err(source) = segment.write(&bytes, *len) {
+        if let Err(source) = spill_file.write(&bytes, *len) {
             return Err(self.error("write to a file", source));
         }
-        let place = Place { segment: Arc::clone(segment), offset: *len, len: bytes.len() };
+        let place = SpillRef { spill_file: Arc::clone(spill_file), offset: *len, len: bytes.len() };
         *len += bytes.len() as u64;
         if *len >= (self.bound / SEGMENTS).min(LONGEST) {
             self.current = None;
@@ -87,13 +87,13 @@ impl Store {
     }
 
     fn written(&mut self) -> u64 {
-        self.segments.retain(|(segment, _)| segment.strong_count() > 0);
+        self.segments.retain(|(spill_file, _)| spill_file.strong_count() > 0);
         self.segments.iter().map(|(_, len)| len).sum()
     }
 
-    /// Lets go of the segment that is written to, where nobody needs what is in it.
+    /// Lets go of the spill_file that is written to, where nobody needs what is in it.
     pub(crate) fn leave_unneeded(&mut self) {
-        if self.current.as_ref().is_some_and(|segment| Arc::strong_count(segment) == 1) {
+        if self.current.as_ref().is_some_and(|spill_file| Arc::strong_count(spill_file) == 1) {
             self.current = None;
         }
     }

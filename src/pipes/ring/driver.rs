@@ -15,14 +15,14 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use super::{
     buffers::{BufferRing, CopyGroup},
     enter::{self, Size, Wait},
+    polled::{PolledContexts, is_polled},
     slot::{Event, Mode, Next, Reading},
-    watched::{Watched, is_watched},
     writers::{WRITER, Writers},
 };
 use crate::{
     pipes::{
-        Found, Gather, Held, LoopWaker, Medium, Observed, PipeDriver, PipeEnd, PipeKey, PipeKind,
-        PipeToken, SLAB_LEN, Slab, driver::Slots,
+        Coalescer, Completion, Held, LoopWaker, Medium, PipeDriver, PipeEnd, PipeEvent, PipeKey,
+        PipeKind, PipeToken, READ_BUFFER_LEN, ReadBuffer, driver::Slots,
     },
     restart::trace,
 };
@@ -41,7 +41,7 @@ const HOT_BUFFERS: u16 = 24;
 const SHORT: usize = COLD_BUFFERS.1;
 
 /// All watched contexts together take at most this much in a turn.
-const WATCHED_ROOM: u64 = 4 * SLAB_LEN as u64;
+const WATCHED_ROOM: u64 = 4 * READ_BUFFER_LEN as u64;
 
 /// A turn that found this many reads makes the next one wait for several.
 const BUSY: usize = 4;
@@ -70,38 +70,39 @@ pub(super) struct Pipe {
     group: u16,
 }
 
-/// The slabs that one-shot reads land in, by buffer id; `None` where it is to be replaced.
+/// The read buffers that one-shot reads land in, by buffer id; `None` where it is to be replaced.
 #[derive(Debug)]
 struct HotGroup {
     ring: BufferRing,
-    slabs: Vec<Option<Slab>>,
+    read_buffers: Vec<Option<ReadBuffer>>,
     /// Ids that the kernel does not have.
     free: Vec<u16>,
 }
 
 impl HotGroup {
     fn provided(&self) -> usize {
-        (self.slabs.len() - self.free.len()) * SLAB_LEN
+        (self.read_buffers.len() - self.free.len()) * READ_BUFFER_LEN
     }
 
-    fn provide(&mut self, room: usize, gather: &Gather<PipeKey>) {
-        let count = (room / SLAB_LEN).min(self.free.len());
+    fn provide(&mut self, room: usize, coalescer: &Coalescer<PipeKey>) {
+        let count = (room / READ_BUFFER_LEN).min(self.free.len());
         for _ in 0..count {
             let Some(id) = self.free.pop() else { break };
-            let slab = self.slabs[usize::from(id)].get_or_insert_with(|| gather.slab());
-            let memory = slab.memory().as_mut_ptr();
-            // SAFETY: the slab stays in `slabs`, untouched, until a completion names its id, and
-            // `slabs` is dropped after the io_uring.
-            unsafe { self.ring.provide(id, memory, SLAB_LEN as u32) };
+            let read_buffer =
+                self.read_buffers[usize::from(id)].get_or_insert_with(|| coalescer.read_buffer());
+            let memory = read_buffer.memory().as_mut_ptr();
+            // SAFETY: the read buffer stays in `read_buffers`, untouched, until a completion names its id, and
+            // `read_buffers` is dropped after the io_uring.
+            unsafe { self.ring.provide(id, memory, READ_BUFFER_LEN as u32) };
         }
         if count > 0 {
             self.ring.publish();
         }
     }
 
-    fn take(&mut self, id: u16) -> Option<Slab> {
+    fn take(&mut self, id: u16) -> Option<ReadBuffer> {
         self.free.push(id);
-        self.slabs[usize::from(id)].take()
+        self.read_buffers[usize::from(id)].take()
     }
 }
 
@@ -119,13 +120,13 @@ pub(in crate::pipes) struct Ring {
     /// Pipes to be closed when nothing is more urgent.
     pub(super) ended: Vec<PipeEnd>,
     pub(super) writers: Writers,
-    pub(super) watched: Watched,
+    pub(super) watched: PolledContexts,
     /// Pipes that wait for a multishot read or a record's read.
     asking: VecDeque<PipeToken>,
     /// Hot pipes in the order in which they get their next read.
     queue: VecDeque<PipeToken>,
-    pub(super) gather: Gather<PipeKey>,
-    /// One-shot reads of slabs in flight.
+    pub(super) coalescer: Coalescer<PipeKey>,
+    /// One-shot reads of read buffers in flight.
     hot_reads: usize,
     turn: u32,
     busy: bool,
@@ -151,7 +152,7 @@ impl Ring {
         let cold = CopyGroup::register(&submitter, COLD_GROUP, COLD_BUFFERS.0, COLD_BUFFERS.1)?;
         let hot = HotGroup {
             ring: BufferRing::register(&submitter, HOT_GROUP, HOT_BUFFERS.next_power_of_two())?,
-            slabs: (0..HOT_BUFFERS).map(|_| None).collect(),
+            read_buffers: (0..HOT_BUFFERS).map(|_| None).collect(),
             free: (0..HOT_BUFFERS).rev().collect(),
         };
         let wake = EventFd::from_flags(EfdFlags::EFD_CLOEXEC)?;
@@ -166,10 +167,10 @@ impl Ring {
             slots: Slots::default(),
             ended: Vec::new(),
             writers: Writers::default(),
-            watched: Watched::default(),
+            watched: PolledContexts::default(),
             asking: VecDeque::new(),
             queue: VecDeque::new(),
-            gather: Gather::new(),
+            coalescer: Coalescer::new(),
             hot_reads: 0,
             turn: 0,
             busy: false,
@@ -182,7 +183,7 @@ impl Ring {
         let fd = types::Fd(pipe.end.descriptor.as_raw_fd());
         let (group, entry) = match pipe.reading.mode() {
             Mode::ToCool => (COLD_GROUP, opcode::ReadMulti::new(fd, 0, COLD_GROUP).build()),
-            Mode::Queued => (HOT_GROUP, one_shot(fd, SLAB_LEN, HOT_GROUP)),
+            Mode::Queued => (HOT_GROUP, one_shot(fd, READ_BUFFER_LEN, HOT_GROUP)),
             Mode::ToRecord => (RECORD_GROUP, one_shot(fd, RECORD_BUFFERS.1, RECORD_GROUP)),
             // It has an operation in flight, or was paused meanwhile.
             _ => return Ok(()),
@@ -200,7 +201,7 @@ impl Ring {
         self.watched.submit(&mut self.ring.0, room.min(WATCHED_ROOM))?;
         let room = usize::try_from(room).unwrap_or(usize::MAX);
         // Half for each kind: neither can take the place that a pipe of the other waits for.
-        self.hot.provide((room / 2).saturating_sub(self.hot.provided()), &self.gather);
+        self.hot.provide((room / 2).saturating_sub(self.hot.provided()), &self.coalescer);
         self.cold.provide((room / 2).saturating_sub(self.cold.provided()));
         if !self.wake_armed {
             let fd = types::Fd(self.wake.as_fd().as_raw_fd());
@@ -223,7 +224,7 @@ impl Ring {
                 self.submit(token)?;
             }
         }
-        let buffers = self.hot.provided() / SLAB_LEN;
+        let buffers = self.hot.provided() / READ_BUFFER_LEN;
         for _ in 0..buffers.min(self.queue.len()) {
             let Some(token) = self.queue.pop_front() else { break };
             self.submit(token)?;
@@ -250,7 +251,7 @@ impl Ring {
     pub(super) fn complete(
         &mut self,
         entry: &cqueue::Entry,
-        found: &mut VecDeque<Found>,
+        found: &mut VecDeque<Completion>,
     ) -> io::Result<()> {
         match entry.user_data() {
             WAKE => self.wake_armed = false,
@@ -258,7 +259,7 @@ impl Ring {
             data if data & WRITER != 0 => {
                 found.extend(self.writers.complete(token(data & !WRITER), entry.result()));
             }
-            data if is_watched(token(data)) => {
+            data if is_polled(token(data)) => {
                 self.watched.complete(token(data), entry.result(), found);
             }
             data => return self.complete_read(token(data), entry, found),
@@ -270,11 +271,12 @@ impl Ring {
         &mut self,
         token: PipeToken,
         entry: &cqueue::Entry,
-        found: &mut VecDeque<Found>,
+        found: &mut VecDeque<Completion>,
     ) -> io::Result<()> {
         let Some(pipe) = self.slots.get_mut(token) else { return Ok(()) };
         let key = pipe.key;
-        let mut emit = |key, bytes| found.push_back(Found { key, what: Observed::Bytes(bytes) });
+        let mut emit =
+            |key, bytes| found.push_back(Completion { key, what: PipeEvent::Bytes(bytes) });
         if pipe.group == HOT_GROUP {
             self.hot_reads -= 1;
         }
@@ -292,8 +294,8 @@ impl Ring {
         }
         let event = match usize::try_from(entry.result()) {
             Ok(0) => {
-                self.gather.flush(&mut emit);
-                found.push_back(Found { key, what: Observed::End });
+                self.coalescer.flush(&mut emit);
+                found.push_back(Completion { key, what: PipeEvent::End });
                 return self.follow(token, Next::Close);
             }
             Ok(len) => {
@@ -302,17 +304,17 @@ impl Ring {
                 };
                 match pipe.group {
                     RECORD_GROUP => {
-                        self.gather.copy(key, self.records.content(id, len), &mut emit);
+                        self.coalescer.copy(key, self.records.content(id, len), &mut emit);
                         self.records.provide(usize::MAX);
                     }
                     HOT_GROUP => {
-                        if let Some(slab) = self.hot.take(id) {
-                            let rest = self.gather.take_slab(key, slab, len, &mut emit);
-                            self.hot.slabs[usize::from(id)] = rest;
+                        if let Some(read_buffer) = self.hot.take(id) {
+                            let rest = self.coalescer.take_slab(key, read_buffer, len, &mut emit);
+                            self.hot.read_buffers[usize::from(id)] = rest;
                         }
                     }
                     _ => {
-                        self.gather.copy(key, self.cold.content(id, len), &mut emit);
+                        self.coalescer.copy(key, self.cold.content(id, len), &mut emit);
                     }
                 }
                 if cqueue::more(entry.flags()) {
@@ -326,9 +328,9 @@ impl Ring {
             Err(_) => match -entry.result() {
                 libc::ENOBUFS | libc::ECANCELED | libc::EINTR | libc::EAGAIN => Event::Over,
                 errno => {
-                    self.gather.flush(&mut emit);
+                    self.coalescer.flush(&mut emit);
                     let error = io::Error::from_raw_os_error(errno);
-                    found.push_back(Found { key, what: Observed::Failed(error) });
+                    found.push_back(Completion { key, what: PipeEvent::Failed(error) });
                     return self.follow(token, Next::Close);
                 }
             },
@@ -369,7 +371,7 @@ impl PipeDriver for Ring {
     }
 
     fn remove(&mut self, token: PipeToken) {
-        let left = if is_watched(token) {
+        let left = if is_polled(token) {
             self.watched.remove(token, &mut self.ring.0)
         } else {
             let Some(pipe) = self.slots.get_mut(token) else { return };
@@ -382,7 +384,7 @@ impl PipeDriver for Ring {
     }
 
     fn pause(&mut self, token: PipeToken) {
-        if is_watched(token) {
+        if is_polled(token) {
             return self.watched.pause(token);
         }
         let Some(pipe) = self.slots.get_mut(token) else { return };
@@ -393,7 +395,7 @@ impl PipeDriver for Ring {
     }
 
     fn resume(&mut self, token: PipeToken) {
-        if is_watched(token) {
+        if is_polled(token) {
             return self.watched.resume(token);
         }
         let Some(pipe) = self.slots.get_mut(token) else { return };
@@ -416,22 +418,22 @@ impl PipeDriver for Ring {
     }
 
     fn pipe(&self, token: PipeToken) -> Option<&PipeEnd> {
-        if is_watched(token) {
+        if is_polled(token) {
             return self.watched.end(token);
         }
         Some(&self.slots.get(token)?.end)
     }
 
-    fn nudge(&mut self, _token: PipeToken) {}
+    fn poll_soon(&mut self, _token: PipeToken) {}
 
-    fn needs_nudge(&self) -> bool {
+    fn needs_poll_soon(&self) -> bool {
         false
     }
 
-    fn turn(&mut self, sleep: bool, room: u64, found: &mut VecDeque<Found>) -> io::Result<()> {
+    fn turn(&mut self, sleep: bool, room: u64, found: &mut VecDeque<Completion>) -> io::Result<()> {
         self.prepare(room)?;
         // Whoever is left in the queue has nothing in flight that could end the sleep. Without a
-        // free slab it waits for room, and that does.
+        // free read buffer it waits for room, and that does.
         let sleep = sleep && (self.queue.is_empty() || self.hot.provided() == 0);
         // Pipes are closed before a sleep, when there is nothing to do that somebody waits for. Under
         // load there always is, and the wait is one that gathers: so right before it.
@@ -458,8 +460,8 @@ impl PipeDriver for Ring {
                 break;
             }
         }
-        self.gather.flush(&mut |key, bytes| {
-            found.push_back(Found { key, what: Observed::Bytes(bytes) });
+        self.coalescer.flush(&mut |key, bytes| {
+            found.push_back(Completion { key, what: PipeEvent::Bytes(bytes) });
         });
         if closes && idle || self.ended.len() >= ENDED {
             // Who was told of the ends may be waiting for this very core.
@@ -470,7 +472,7 @@ impl PipeDriver for Ring {
         Ok(())
     }
 
-    fn give_up(&mut self, found: &mut VecDeque<Found>, held: &mut VecDeque<Held>) -> bool {
+    fn give_up(&mut self, found: &mut VecDeque<Completion>, held: &mut VecDeque<Held>) -> bool {
         self.give_up_all(found, held);
         true
     }

@@ -30,7 +30,7 @@ pub(super) enum Wait {
     No,
     /// Until one is there.
     ForOne,
-    /// Until many are there, or some and a short time has passed. This many reads of slabs are in
+    /// Until many are there, or some and a short time has passed. This many reads of read buffers are in
     /// flight: when all of them are back, their writers wait for us.
     ForMany(usize),
 }

@@ -12,13 +12,17 @@ use io_uring::{
 };
 
 use super::{driver::Ring, slot::Mode};
-use crate::pipes::{Found, Observed, driver::Held};
+use crate::pipes::{Completion, PipeEvent, driver::Held};
 
 /// How often the kernel is asked for completions that it holds back.
 const ROUNDS: usize = 64;
 
 impl Ring {
-    pub(super) fn give_up_all(&mut self, found: &mut VecDeque<Found>, held: &mut VecDeque<Held>) {
+    pub(super) fn give_up_all(
+        &mut self,
+        found: &mut VecDeque<Completion>,
+        held: &mut VecDeque<Held>,
+    ) {
         self.take_completions(found);
         // Where the kernel still lets us: the pipes are let go of now, not at the ring's teardown.
         let at_once = Some(Timespec::new());
@@ -33,8 +37,8 @@ impl Ring {
                 break;
             }
         }
-        self.gather.flush(&mut |key, bytes| {
-            found.push_back(Found { key, what: Observed::Bytes(bytes) });
+        self.coalescer.flush(&mut |key, bytes| {
+            found.push_back(Completion { key, what: PipeEvent::Bytes(bytes) });
         });
         let pipes = self.slots.take_all();
         let pipes = pipes.filter(|pipe| pipe.reading.mode() != Mode::Leaving);
@@ -45,7 +49,7 @@ impl Ring {
     }
 
     /// Takes the completions that are there. False if there were none.
-    fn take_completions(&mut self, found: &mut VecDeque<Found>) -> bool {
+    fn take_completions(&mut self, found: &mut VecDeque<Completion>) -> bool {
         let mut some = false;
         while let Some(entry) = { self.ring.0.completion().next() } {
             some = true;

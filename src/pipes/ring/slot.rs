@@ -11,7 +11,7 @@ pub(super) enum Mode {
     Heating,
     /// Nothing; it waits in the queue for its one-shot read.
     Queued,
-    /// A one-shot read of a whole slab.
+    /// A one-shot read of a whole read buffer.
     Hot,
     /// A one-shot read of the exit record.
     Record,

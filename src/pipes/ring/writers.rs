@@ -9,10 +9,10 @@ use nix::errno::Errno;
 use super::{
     driver::{cancel, user_data},
     enter,
-    watched::writable,
+    polled::writable,
 };
 use crate::pipes::{
-    Found, Medium, Observed, PipeEnd, PipeKey, PipeToken,
+    Completion, Medium, PipeEnd, PipeEvent, PipeKey, PipeToken,
     driver::{Held, Slots},
     end::Growth,
 };
@@ -123,7 +123,7 @@ impl Writers {
     }
 
     /// Makes a find of a completion, or tries once more.
-    pub(super) fn complete(&mut self, token: PipeToken, result: i32) -> Option<Found> {
+    pub(super) fn complete(&mut self, token: PipeToken, result: i32) -> Option<Completion> {
         let writer = self.slots.get_mut(token)?;
         let bytes = writer.in_flight.take();
         if writer.leaving {
@@ -148,7 +148,7 @@ impl Writers {
                 if bytes.is_some_and(|bytes| len < bytes.len()) {
                     writer.growth.was_full(&writer.end);
                 }
-                Observed::Written(len)
+                PipeEvent::Written(len)
             }
             (Err(_), Some(bytes)) if again => {
                 self.write(token, bytes);
@@ -160,6 +160,6 @@ impl Writers {
                 medium.failed(Errno::from_raw(-result))
             }
         };
-        Some(Found { key, what })
+        Some(Completion { key, what })
     }
 }

@@ -24,21 +24,21 @@ const LONGEST: usize = 1024 * 1024;
 
 /// One file. It is removed when nothing needs it any more.
 #[derive(Debug)]
-pub(crate) struct Segment {
+pub(crate) struct SpillFile {
     file: File,
     name: String,
-    /// Gone with the policy, and the file with it.
+    /// Dropped with the policy, and the file with it.
     directory: Weak<SpillDirectory>,
 }
 
-impl Segment {
+impl SpillFile {
     /// A new file with nothing but the beginning of a recording.
     pub(super) fn create(directory: &Arc<SpillDirectory>, number: u64) -> io::Result<Self> {
         let name = format!("{number:020}.{EXTENSION}");
         let file = directory.make_file(&name)?;
-        let segment = Segment { file, name, directory: Arc::downgrade(directory) };
-        segment.file.write_all_at(MAGIC, 0)?;
-        Ok(segment)
+        let spill_file = SpillFile { file, name, directory: Arc::downgrade(directory) };
+        spill_file.file.write_all_at(MAGIC, 0)?;
+        Ok(spill_file)
     }
 
     /// Writes at `offset`, whole, or cuts the file there again.
@@ -59,7 +59,7 @@ impl Segment {
     }
 }
 
-impl Drop for Segment {
+impl Drop for SpillFile {
     fn drop(&mut self) {
         if let Some(directory) = self.directory.upgrade() {
             directory.remove_file(&self.name);
@@ -69,20 +69,20 @@ impl Drop for Segment {
 
 /// Where some turns are.
 #[derive(Clone, Debug)]
-pub(crate) struct Place {
-    pub(super) segment: Arc<Segment>,
+pub(crate) struct SpillRef {
+    pub(super) spill_file: Arc<SpillFile>,
     pub(super) offset: u64,
     pub(super) len: usize,
 }
 
-impl Place {
+impl SpillRef {
     /// This place and the next one as one, where that follows in the same file and they are not too
     /// long to be read at once.
-    pub(crate) fn with_next(&self, next: &Place) -> Option<Place> {
-        let follows = Arc::ptr_eq(&self.segment, &next.segment)
+    pub(crate) fn with_next(&self, next: &SpillRef) -> Option<SpillRef> {
+        let follows = Arc::ptr_eq(&self.spill_file, &next.spill_file)
             && self.offset + self.len as u64 == next.offset
             && self.len + next.len <= LONGEST;
-        follows.then(|| Place { len: self.len + next.len, ..self.clone() })
+        follows.then(|| SpillRef { len: self.len + next.len, ..self.clone() })
     }
 
     /// Reads the turns back; tells where they cannot be had.
@@ -97,7 +97,7 @@ impl Place {
     /// Reads the turns back. What is not exactly as it was written is an error.
     pub(crate) fn load(&self) -> io::Result<Vec<TurnEntries>> {
         let mut bytes = vec![0; self.len];
-        self.segment.file.read_exact_at(&mut bytes, self.offset)?;
+        self.spill_file.file.read_exact_at(&mut bytes, self.offset)?;
         let mut turns = Vec::new();
         for batch in Replay::continued(&*bytes) {
             let batch = batch.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;

@@ -1,4 +1,4 @@
-//! `Watched`: contexts that the ring only waits for, and that are then read directly: attributed
+//! `PolledContexts`: contexts that the ring only waits for, and that are then read directly: attributed
 //! ones, since only a receive tells who wrote, and terminals, which have no read that waits in a
 //! ring. A socket is waited for by a peek at one byte, a terminal by the ring's own poll operation.
 
@@ -12,7 +12,7 @@ use super::{
     enter,
 };
 use crate::pipes::{
-    Found, Held, Medium, Observed, PipeEnd, PipeKey, PipeToken, direct::Direct, driver::Slots,
+    Completion, Held, Medium, PipeEnd, PipeEvent, PipeKey, PipeToken, direct::Direct, driver::Slots,
 };
 
 /// Marks the tokens of watched contexts, in the driver's table and in its completions.
@@ -30,7 +30,7 @@ struct Context {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Watched {
+pub(super) struct PolledContexts {
     slots: Slots<Context>,
     /// Those that are to be waited for again.
     asking: VecDeque<PipeToken>,
@@ -45,7 +45,7 @@ fn inner(token: PipeToken) -> PipeToken {
     PipeToken { slot: token.slot & !WATCHED, ..token }
 }
 
-pub(super) fn is_watched(token: PipeToken) -> bool {
+pub(super) fn is_polled(token: PipeToken) -> bool {
     token.slot & WATCHED != 0
 }
 
@@ -59,7 +59,7 @@ pub(super) fn writable(fd: types::Fd) -> squeue::Entry {
     opcode::PollAdd::new(fd, libc::POLLOUT as u32).build()
 }
 
-impl Watched {
+impl PolledContexts {
     pub(super) fn add(&mut self, key: PipeKey, end: PipeEnd) -> PipeToken {
         let token = self.slots.insert(Context {
             key,
@@ -138,7 +138,12 @@ impl Watched {
     }
 
     /// An operation has come back: reads what is there.
-    pub(super) fn complete(&mut self, token: PipeToken, result: i32, found: &mut VecDeque<Found>) {
+    pub(super) fn complete(
+        &mut self,
+        token: PipeToken,
+        result: i32,
+        found: &mut VecDeque<Completion>,
+    ) {
         let token = inner(token);
         let Some(context) = self.slots.get_mut(token) else { return };
         context.in_flight = false;
@@ -152,7 +157,7 @@ impl Watched {
         let no_room = self.direct.room == 0;
         let again = [libc::EINTR, libc::EAGAIN, libc::ECANCELED].contains(&-result);
         let end = if result < 0 && !again {
-            Some(Observed::Failed(Errno::from_raw(-result).into()))
+            Some(PipeEvent::Failed(Errno::from_raw(-result).into()))
         } else {
             self.direct.read(context.key, &context.end, found)
         };
@@ -161,7 +166,7 @@ impl Watched {
             None if no_room => self.asking.push_front(token),
             None => self.asking.push_back(token),
             Some(what) => {
-                found.push_back(Found { key: context.key, what });
+                found.push_back(Completion { key: context.key, what });
                 self.slots.remove(token);
             }
         }

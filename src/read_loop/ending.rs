@@ -11,19 +11,19 @@ const NEAR: Duration = Duration::from_micros(100);
 const FEW: usize = 2;
 
 impl Core {
-    /// Whether an exit record is about to come. A dying child closes its pipes some microseconds
+    /// Whether an exit record is about to come. An ending child closes its pipes some microseconds
     /// before it can be reaped, and to sleep and be woken meanwhile takes longer than they do. So
     /// does the wake-up of its waiter: the loop is awake, and takes that one's step. Not with many
     /// children: they need the core themselves.
     pub(super) fn exit_is_near(&mut self) -> bool {
-        let Some((child, _)) = self.dying.filter(|(_, since)| since.elapsed() < NEAR) else {
+        let Some((child, _)) = self.ending.filter(|(_, since)| since.elapsed() < NEAR) else {
             return false;
         };
         if self.children.len() > FEW {
             return false;
         }
-        let slot = self.children.get(&child).and_then(|entry| entry.slot.as_ref());
-        if slot.is_some_and(|slot| slot.lend_a_hand()) {
+        let process = self.children.get(&child).and_then(|entry| entry.process.as_ref());
+        if process.is_some_and(|process| process.try_reap()) {
             self.reaped = Some(child);
         } else {
             // The child or its waiter may be waiting for this very core.

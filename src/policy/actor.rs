@@ -12,7 +12,7 @@ use std::{
 use actix::{Actor, Addr, Context, Handler, MessageResult, ResponseFuture, Supervised};
 use tokio::time::sleep;
 
-use super::{Shutdown, host::Host};
+use super::{Shutdown, thread::PolicyThread};
 use crate::{
     ChildId, PolicyStopped, ShareOutput, SharedOutput, SignalError, Spawn, SpawnPipeline,
     Subscribe, SubscriptionId, Unsubscribe,
@@ -35,7 +35,7 @@ static NEXT_SUBSCRIPTION: AtomicU64 = AtomicU64::new(1);
 /// child watcher.
 #[derive(Debug)]
 pub struct Policy {
-    pub(super) host: Arc<Host>,
+    pub(super) host: Arc<PolicyThread>,
     pub(super) link: Arc<Mailbox>,
     pub(super) watcher: Addr<Watcher>,
     pub(super) spawn_pool: Rc<SpawnPool>,

@@ -1,15 +1,15 @@
-//! `Shares`: how much of the log the children that have a share use of it. Pure bookkeeping; the
+//! `Quotas`: how much of the log the children that have a share use of it. Pure bookkeeping; the
 //! log acts on it.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use super::{Entry, Fact, totals::Totals};
-use crate::{ChildId, Seq, types::LogShare};
+use crate::{ChildId, Seq, types::Quota};
 
 /// One child's share.
 #[derive(Debug)]
-pub(super) struct Share {
-    pub(super) of: LogShare,
+pub(super) struct QuotaUse {
+    pub(super) of: Quota,
     /// Its chunks in memory, and their costs.
     chunks: VecDeque<(Seq, u64)>,
     pub(super) held: u64,
@@ -17,7 +17,7 @@ pub(super) struct Share {
     pub(super) spilling: u64,
 }
 
-impl Share {
+impl QuotaUse {
     /// Forgets the chunks before this place.
     pub(super) fn forget_before(&mut self, place: Seq) {
         while let Some(&(seq, cost)) = self.chunks.front()
@@ -41,26 +41,26 @@ impl Share {
     }
 }
 
-/// The shares, and which children are not to be read because of theirs.
+/// The quotas, and which children are not to be read because of theirs.
 #[derive(Debug, Default)]
-pub(super) struct Shares {
-    of: HashMap<ChildId, Share>,
+pub(super) struct Quotas {
+    of: HashMap<ChildId, QuotaUse>,
     blocked: BTreeSet<ChildId>,
     /// Those for whom that has changed.
     changed: BTreeSet<ChildId>,
 }
 
-impl Shares {
-    pub(super) fn set(&mut self, child: ChildId, of: LogShare) {
-        let share = Share { of, chunks: VecDeque::new(), held: 0, spilling: 0 };
+impl Quotas {
+    pub(super) fn set(&mut self, child: ChildId, of: Quota) {
+        let share = QuotaUse { of, chunks: VecDeque::new(), held: 0, spilling: 0 };
         self.of.insert(child, share);
     }
 
-    pub(super) fn get_mut(&mut self, child: ChildId) -> Option<&mut Share> {
+    pub(super) fn get_mut(&mut self, child: ChildId) -> Option<&mut QuotaUse> {
         self.of.get_mut(&child)
     }
 
-    /// Counts new entries, and gives the children whose shares they are from.
+    /// Counts new entries, and gives the children whose quotas they are from.
     pub(super) fn count(&mut self, entries: &[Entry]) -> BTreeSet<ChildId> {
         let mut counted = BTreeSet::new();
         if self.of.is_empty() {

@@ -4,57 +4,57 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
-/// The length of a slab: a default pipe's whole content.
-pub(crate) const SLAB_LEN: usize = 64 * 1024;
+/// The length of a read buffer: a default pipe's whole content.
+pub(crate) const READ_BUFFER_LEN: usize = 64 * 1024;
 
 /// Slabs kept for reuse at most; what is more goes back to the allocator.
 const KEPT: usize = 12;
 
-/// A pool of slabs. The last one returned is the first one taken: its lines are still in the cache.
+/// A pool of read buffers. The last one returned is the first one taken: its lines are still in the cache.
 #[derive(Debug, Default)]
-pub(crate) struct SlabPool {
+pub(crate) struct ReadBufferPool {
     free: Mutex<Vec<Box<[u8]>>>,
 }
 
-impl SlabPool {
-    pub(crate) fn take(self: &Arc<Self>) -> Slab {
+impl ReadBufferPool {
+    pub(crate) fn take(self: &Arc<Self>) -> ReadBuffer {
         let memory = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        Slab {
-            memory: memory.unwrap_or_else(|| vec![0; SLAB_LEN].into_boxed_slice()),
+        ReadBuffer {
+            memory: memory.unwrap_or_else(|| vec![0; READ_BUFFER_LEN].into_boxed_slice()),
             filled: 0,
             pool: Arc::clone(self),
         }
     }
 }
 
-/// One slab, owned until it is frozen into shared bytes.
+/// One read buffer, owned until it is frozen into shared bytes.
 #[derive(Debug)]
-pub(crate) struct Slab {
+pub(crate) struct ReadBuffer {
     memory: Box<[u8]>,
     filled: usize,
-    pool: Arc<SlabPool>,
+    pool: Arc<ReadBufferPool>,
 }
 
-impl Slab {
+impl ReadBuffer {
     /// The whole memory, for a read to land in.
     pub(crate) fn memory(&mut self) -> &mut [u8] {
         &mut self.memory
     }
 
-    /// The first `len` bytes as a shared slice; the slab returns to its pool with the last clone.
+    /// The first `len` bytes as a shared slice; the read buffer returns to its pool with the last clone.
     pub(crate) fn freeze(mut self, len: usize) -> Bytes {
         self.filled = len;
         Bytes::from_owner(self)
     }
 }
 
-impl AsRef<[u8]> for Slab {
+impl AsRef<[u8]> for ReadBuffer {
     fn as_ref(&self) -> &[u8] {
         &self.memory[..self.filled]
     }
 }
 
-impl Drop for Slab {
+impl Drop for ReadBuffer {
     fn drop(&mut self) {
         let mut free = self.pool.free.lock().unwrap_or_else(PoisonError::into_inner);
         if free.len() < KEPT {
@@ -69,10 +69,10 @@ mod tests {
 
     #[test]
     fn a_slab_returns_to_its_pool_with_the_last_slice() {
-        let pool = Arc::new(SlabPool::default());
-        let mut slab = pool.take();
-        slab.memory()[..3].copy_from_slice(b"abc");
-        let bytes = slab.freeze(3);
+        let pool = Arc::new(ReadBufferPool::default());
+        let mut read_buffer = pool.take();
+        read_buffer.memory()[..3].copy_from_slice(b"abc");
+        let bytes = read_buffer.freeze(3);
         let part = bytes.slice(1..);
         drop(bytes);
         assert_eq!((&part[..], pool.free.lock().unwrap().len()), (&b"bc"[..], 0));

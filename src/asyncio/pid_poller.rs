@@ -1,4 +1,4 @@
-//! `Asking`: a `SIGCHLD` watcher's work where bystanders keep their children.
+//! `PidPoller`: a `SIGCHLD` watcher's work where bystanders keep their children.
 
 use std::io;
 
@@ -12,11 +12,11 @@ use crate::restart::trace;
 
 /// Asks only after the children that have a handler.
 #[derive(Debug, Default)]
-pub(super) struct Asking {
+pub(super) struct PidPoller {
     pub(super) handlers: HandlerTable,
 }
 
-impl Collector for Asking {
+impl Collector for PidPoller {
     /// The kernel names one ended child at a time, without reaping it, which costs the same however
     /// many live. A bystander's child that has ended and waits for its owner hides the ones behind
     /// it; then each is asked after.
@@ -38,7 +38,7 @@ impl Collector for Asking {
     }
 }
 
-impl Asking {
+impl PidPoller {
     /// Watches a child, unless the watcher was closed, which clears the table, just before.
     pub(super) fn watch(
         &self,

@@ -4,60 +4,60 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{SLAB_LEN, Slab, SlabPool};
+use super::{READ_BUFFER_LEN, ReadBuffer, ReadBufferPool};
 
 /// Turns what was read into shared chunks. Small reads are copied, those in a row behind each other,
 /// into memory of their chunk's own: who keeps a chunk keeps at most twice its bytes. A read that
-/// fills most of a slab is handed over as it is, without a copy.
+/// fills most of a read buffer is handed over as it is, without a copy.
 #[derive(Debug)]
-pub(crate) struct Gather<K> {
-    pool: Arc<SlabPool>,
+pub(crate) struct Coalescer<K> {
+    pool: Arc<ReadBufferPool>,
     current: Vec<u8>,
     run: Option<K>,
 }
 
-impl<K> Default for Gather<K> {
+impl<K> Default for Coalescer<K> {
     fn default() -> Self {
-        Gather { pool: Arc::default(), current: Vec::new(), run: None }
+        Coalescer { pool: Arc::default(), current: Vec::new(), run: None }
     }
 }
 
-impl<K: Copy + PartialEq> Gather<K> {
+impl<K: Copy + PartialEq> Coalescer<K> {
     pub(crate) fn new() -> Self {
         Self::default()
     }
 
-    /// A slab for a large read.
-    pub(crate) fn slab(&self) -> Slab {
+    /// A read buffer for a large read.
+    pub(crate) fn read_buffer(&self) -> ReadBuffer {
         self.pool.take()
     }
 
-    /// Takes the `len` bytes that were read into `slab` from the pipe `key`. Gives the slab back
+    /// Takes the `len` bytes that were read into `read_buffer` from the pipe `key`. Gives the read buffer back
     /// where they were few enough to copy.
     pub(crate) fn take_slab(
         &mut self,
         key: K,
-        mut slab: Slab,
+        mut read_buffer: ReadBuffer,
         len: usize,
         emit: &mut impl FnMut(K, Bytes),
-    ) -> Option<Slab> {
-        if len < SLAB_LEN / 2 {
-            self.copy(key, &slab.memory()[..len], emit);
-            return Some(slab);
+    ) -> Option<ReadBuffer> {
+        if len < READ_BUFFER_LEN / 2 {
+            self.copy(key, &read_buffer.memory()[..len], emit);
+            return Some(read_buffer);
         }
         self.flush(emit);
-        emit(key, slab.freeze(len));
+        emit(key, read_buffer.freeze(len));
         None
     }
 
     /// Copies `bytes`, read from the pipe `key`.
     pub(crate) fn copy(&mut self, key: K, bytes: &[u8], emit: &mut impl FnMut(K, Bytes)) {
         let together = self.current.len() + bytes.len();
-        if self.run != Some(key) || together > SLAB_LEN {
+        if self.run != Some(key) || together > READ_BUFFER_LEN {
             self.flush(emit);
             self.current.reserve_exact(bytes.len());
         } else if together > self.current.capacity() {
-            let doubled = (2 * self.current.capacity()).min(SLAB_LEN);
+            let doubled = (2 * self.current.capacity()).min(READ_BUFFER_LEN);
             self.current.reserve_exact(together.max(doubled) - self.current.len());
         }
         self.current.extend_from_slice(bytes);
@@ -78,21 +78,21 @@ mod tests {
 
     #[test]
     fn reads_of_one_pipe_in_a_row_become_one_chunk_and_keep_their_order() {
-        let mut gather = Gather::new();
+        let mut coalescer = Coalescer::new();
         let mut chunks = Vec::new();
         let mut emit = |key: u8, bytes: Bytes| chunks.push((key, bytes.to_vec()));
-        gather.copy(1, b"a", &mut emit);
-        gather.copy(1, b"b", &mut emit);
-        gather.copy(2, b"c", &mut emit);
-        let mut slab = gather.slab();
-        slab.memory().fill(b'x');
-        assert!(gather.take_slab(1, slab, SLAB_LEN, &mut emit).is_none());
-        gather.copy(1, b"d", &mut emit);
-        gather.flush(&mut emit);
+        coalescer.copy(1, b"a", &mut emit);
+        coalescer.copy(1, b"b", &mut emit);
+        coalescer.copy(2, b"c", &mut emit);
+        let mut read_buffer = coalescer.read_buffer();
+        read_buffer.memory().fill(b'x');
+        assert!(coalescer.take_slab(1, read_buffer, READ_BUFFER_LEN, &mut emit).is_none());
+        coalescer.copy(1, b"d", &mut emit);
+        coalescer.flush(&mut emit);
         let expected: [(u8, Vec<u8>); 4] = [
             (1, b"ab".to_vec()),
             (2, b"c".to_vec()),
-            (1, vec![b'x'; SLAB_LEN]),
+            (1, vec![b'x'; READ_BUFFER_LEN]),
             (1, b"d".to_vec()),
         ];
         assert_eq!(chunks, expected);

@@ -1,4 +1,4 @@
-//! `Host`: the thread and the actix System of the library's own, on which policy, watcher and
+//! `PolicyThread`: the thread and the actix System of the library's own, on which policy, watcher and
 //! waiters run, so that a blocked System of the user's delays nothing.
 
 use std::{
@@ -23,7 +23,7 @@ use super::{
 use crate::{
     Driver, PolicyStopped, StartError,
     log::spill::Spiller,
-    process::{HostedWatcher, Nudge},
+    process::{HostedWatcher, PollSoon},
     read_loop::{LoopCommand, Mailbox, Run, StateManager},
     restart::{Supervisor, contain, trace},
     spawn::{SpawnPool, Spawner},
@@ -34,7 +34,7 @@ use crate::{
 
 /// What is known of the host's thread from outside.
 #[derive(Debug)]
-pub(crate) struct Host {
+pub(crate) struct PolicyThread {
     pub(super) grace: Duration,
     stop: mpsc::UnboundedSender<StopRequest>,
     /// Set with the first request to stop: nothing is spawned any more.
@@ -43,7 +43,7 @@ pub(crate) struct Host {
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-impl Host {
+impl PolicyThread {
     /// Asks for the shutdown, or for a shorter grace of the one under way.
     pub(super) fn request_stop(&self, grace: Duration, reason: PolicyStopped) {
         self.closing.store(true, SeqCst);
@@ -73,13 +73,13 @@ impl Host {
 }
 
 /// Lives in the user's System as long as that does; its drop ends the policy and waits.
-struct Anchor {
-    host: Arc<Host>,
+struct SystemGuard {
+    host: Arc<PolicyThread>,
     /// Whether a living System took it: a thread can be left with the name of one that has ended.
     held: Arc<AtomicBool>,
 }
 
-impl Drop for Anchor {
+impl Drop for SystemGuard {
     fn drop(&mut self) {
         if self.held.load(SeqCst) && self.host.stopped.get().is_none() {
             self.host.request_stop(self.host.grace, PolicyStopped::Shutdown);
@@ -93,7 +93,7 @@ pub(super) fn start(settings: PolicyBuilder) -> Result<PolicyHandle, StartError>
     sys::limits::raise_open_files();
     sys::clone::way().map_err(StartError::Launch)?;
     let (stop, stop_requests) = mpsc::unbounded_channel();
-    let host = Arc::new(Host {
+    let host = Arc::new(PolicyThread {
         grace: settings.grace,
         stop,
         closing: Arc::default(),
@@ -123,7 +123,7 @@ pub(super) fn start(settings: PolicyBuilder) -> Result<PolicyHandle, StartError>
     };
     if let Some(system) = System::try_current() {
         let held = Arc::new(AtomicBool::new(false));
-        let anchor = Anchor { host, held: Arc::clone(&held) };
+        let anchor = SystemGuard { host, held: Arc::clone(&held) };
         let took = system.arbiter().spawn(async move {
             anchor.host.stopped.wait().await;
         });
@@ -133,12 +133,12 @@ pub(super) fn start(settings: PolicyBuilder) -> Result<PolicyHandle, StartError>
 }
 
 /// A panic of the host itself, as of a `tracing` layer under it, keeps nobody waiting for ever.
-struct ToldOfAPanic<'a> {
-    host: &'a Host,
+struct PanicReport<'a> {
+    host: &'a PolicyThread,
     link: Arc<Mailbox>,
 }
 
-impl Drop for ToldOfAPanic<'_> {
+impl Drop for PanicReport<'_> {
     fn drop(&mut self) {
         if thread::panicking() {
             let reason = PolicyStopped::DriverFailed("the policy's thread panicked".into());
@@ -152,7 +152,7 @@ type Ready = std::sync::mpsc::SyncSender<Result<PolicyHandle, StartError>>;
 
 /// The host's thread.
 fn run(
-    host: &Arc<Host>,
+    host: &Arc<PolicyThread>,
     settings: PolicyBuilder,
     mut stop_requests: mpsc::UnboundedReceiver<StopRequest>,
     ready: Ready,
@@ -171,7 +171,7 @@ fn run(
             Ok((handle, running)) => {
                 // The thread that started the policy waits for it, or has gone with the handle.
                 let _ = ready.send(Ok(handle));
-                let _told = ToldOfAPanic { host, link: Arc::clone(&running.link) };
+                let _told = PanicReport { host, link: Arc::clone(&running.link) };
                 running.until_stopped(&mut stop_requests, host.grace).await
             }
             Err(error) => {
@@ -196,7 +196,7 @@ fn runtime() -> Result<tokio::runtime::Runtime, StartError> {
 
 /// Builds the parts, in the order whose reverse the shutdown takes.
 async fn build(
-    host: &Arc<Host>,
+    host: &Arc<PolicyThread>,
     settings: PolicyBuilder,
 ) -> Result<(PolicyHandle, Running), StartError> {
     let link = Arc::new(Mailbox::new(settings.log_bound, settings.overflow));
@@ -229,9 +229,9 @@ async fn build(
         let spawner = Spawner {
             jobs,
             closing: Arc::clone(&host.closing),
-            nudge: {
+            poll_soon: {
                 let link = Arc::clone(&link);
-                Nudge(Arc::new(move |child| link.nudge(child)))
+                PollSoon(Arc::new(move |child| link.poll_soon(child)))
             },
             link: Arc::clone(&link),
             inbox,
