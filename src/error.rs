@@ -6,6 +6,7 @@ pub use crate::child::DecodeError;
 pub use crate::child::WaitForLineError;
 pub use crate::{
     asyncio::{NoEventLoop, SignalHandlerError},
+    child::OutputError,
     log::{recording::ReplayError, spill::SpillError},
     types::{
         Part, PolicyStopped, SignalError, SpawnError, SpawnStep, StartError, StdinError,

@@ -39,9 +39,10 @@ pub(crate) struct ChildCell {
     pub(crate) program: Arc<str>,
     /// What is to be written to its standard input, where that is a pipe.
     pub(crate) input: Option<Arc<InputQueue>>,
-    /// The places of its spawn and of its close in the log.
+    /// The place of its spawn in the log.
     pub(crate) spawned: LatePlace,
-    pub(crate) closed: LatePlace,
+    /// The place of its close, or why there is none. The reason is boxed: it is large.
+    pub(crate) closed: Sticky<Result<Seq, Box<PolicyStopped>>>,
     /// The reason is boxed: it is large, and hardly ever there.
     exit: Sticky<Result<ChildExited, Box<PolicyStopped>>>,
 }
@@ -54,12 +55,15 @@ impl ChildCell {
         input: Option<InputQueue>,
     ) -> Arc<Self> {
         let input = input.map(Arc::new);
-        let (spawned, closed) = (LatePlace::unknown(), LatePlace::unknown());
+        let (spawned, closed) = (LatePlace::unknown(), Sticky::new());
         Arc::new(ChildCell { id, pid, program, input, spawned, closed, exit: Sticky::new() })
     }
 
     /// Settles the status; whatever comes second is ignored.
     pub(crate) fn settle(&self, exit: Result<ChildExited, PolicyStopped>) {
+        if let Err(reason) = &exit {
+            self.closed.set(Err(Box::new(reason.clone())));
+        }
         self.exit.set(exit.map_err(Box::new));
     }
 

@@ -130,6 +130,34 @@ impl InputQueue {
         Ready { queue: self, all, key: None }
     }
 
+    /// The same, for a caller that keeps the key of its waker, and [forgets](Self::forget) it.
+    pub(crate) fn poll_ready(
+        &self,
+        all: bool,
+        key: &mut Option<u64>,
+        context: &Context<'_>,
+    ) -> Poll<Result<(), StdinError>> {
+        // A waker is foreign code: it is cloned before the lock, and dropped after it.
+        let waker = context.waker().clone();
+        let mut state = self.lock();
+        let ready = state.ready(all);
+        let unused = match ready {
+            Poll::Ready(_) => Some(waker),
+            Poll::Pending => state.waiting.leave(key, waker),
+        };
+        drop(state);
+        drop(unused);
+        ready
+    }
+
+    /// Takes back the waker that a key names.
+    pub(crate) fn forget(&self, key: Option<u64>) {
+        if let Some(key) = key {
+            let forgotten = self.lock().waiting.forget(key);
+            drop_contained(forgotten);
+        }
+    }
+
     /// For the loop: what to do now.
     pub(crate) fn step(&self) -> Step {
         let state = self.lock();
@@ -220,26 +248,15 @@ impl Future for Ready<'_> {
     type Output = Result<(), StdinError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        // A waker is foreign code: it is cloned before the lock, and dropped after it.
-        let waker = context.waker().clone();
-        let mut state = self.queue.lock();
-        let ready = state.ready(self.all);
-        let unused = match ready {
-            Poll::Ready(_) => Some(waker),
-            Poll::Pending => state.waiting.leave(&mut self.key, waker),
-        };
-        drop(state);
-        drop(unused);
-        ready
+        let queue = self.queue;
+        let all = self.all;
+        queue.poll_ready(all, &mut self.key, context)
     }
 }
 
 impl Drop for Ready<'_> {
     fn drop(&mut self) {
-        if let Some(key) = self.key {
-            let forgotten = self.queue.lock().waiting.forget(key);
-            drop_contained(forgotten);
-        }
+        self.queue.forget(self.key);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use actix::Message;
+use actix::{Message, WeakRecipient};
 use tokio::sync::oneshot;
 
 /// Asks the policy to tell after a time.
@@ -11,4 +11,16 @@ use tokio::sync::oneshot;
 pub(crate) struct Alarm {
     pub(crate) time: Duration,
     pub(crate) tell: oneshot::Sender<()>,
+}
+
+/// Returns after this time, by the policy's clock: the caller may have no runtime that has one. Once
+/// the policy has stopped, it never returns.
+pub(super) async fn after(policy: &WeakRecipient<Alarm>, time: Duration) {
+    let (tell, told) = oneshot::channel();
+    if let Some(policy) = policy.upgrade() {
+        policy.do_send(Alarm { time, tell });
+    }
+    if told.await.is_err() {
+        std::future::pending().await
+    }
 }

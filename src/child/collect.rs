@@ -1,9 +1,9 @@
 //! `Child::output`: all output of one child as bytes. The log keeps collecting what is to come; what
 //! it has of the child already is read here, in steps, and put together here.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
-use super::Child;
+use super::{Child, OutputError};
 use crate::{
     ChildExited, ChildId, PolicyStopped,
     log::{Collected, CollectorId, Stretch},
@@ -12,6 +12,7 @@ use crate::{
 
 /// All that one child wrote to its standard streams until its exit.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Output {
     /// Its exit.
     pub exit: ChildExited,
@@ -23,35 +24,87 @@ pub struct Output {
     pub missing: u64,
 }
 
+impl Output {
+    /// The standard output as text; what is not UTF-8 is replaced by U+FFFD. For both streams in
+    /// one, in the order of the child's own writes, see
+    /// [`ErrorTo::WithStdout`](crate::ErrorTo::WithStdout).
+    #[doc(alias = "combined")]
+    #[must_use]
+    pub fn stdout_text(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.stdout)
+    }
+
+    /// The standard error as text; what is not UTF-8 is replaced by U+FFFD.
+    #[must_use]
+    pub fn stderr_text(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.stderr)
+    }
+}
+
 impl Child {
-    /// Waits for the exit and gives all that the child wrote before it, put together in memory.
-    /// Call it early: of what the log has dropped by then, or has given to files, and of what came
-    /// before that, only the number of bytes is known ([`missing`](Output::missing)).
+    /// Waits for the exit and returns all that the child wrote before it, put together in memory.
+    /// Call it early: what the log has dropped by then, or has given to files, cannot be had.
+    /// [`PolicyHandle::output`](crate::PolicyHandle::output) runs a command and misses nothing.
     ///
     /// # Errors
     ///
-    /// [`PolicyStopped`] where the policy ended before the child's status was known.
-    pub async fn output(&self) -> Result<Output, PolicyStopped> {
-        let (collecting, mut collected) = Collecting::start(self);
-        let exit = self.wait().await?;
-        // The status is settled when the log has the exit, so nothing is to come.
-        if let Some(later) = collecting.take() {
-            collected.append(later);
-        }
-        let missing = exit.output_bytes.saturating_sub(collected.bytes);
-        let (stdout, stderr) = collected.join(tokio::task::yield_now).await;
-        Ok(Output { exit, stdout, stderr, missing })
+    /// [`OutputError::Missing`] if bytes are missing, with what there is;
+    /// [`OutputError::Stopped`] if the policy ended before the child's status was known.
+    pub async fn output(&self) -> Result<Output, OutputError> {
+        whole(self.output_lossy().await?)
+    }
+
+    /// The same, also if bytes are missing: of what the log had dropped or given to files by now,
+    /// and of what came before that, only the number of bytes is known
+    /// ([`missing`](Output::missing)).
+    ///
+    /// # Errors
+    ///
+    /// [`PolicyStopped`] if the policy ended before the child's status was known.
+    pub async fn output_lossy(&self) -> Result<Output, PolicyStopped> {
+        let (collecting, collected) = Collecting::start(self);
+        collecting.finish(self, collected).await
+    }
+}
+
+/// An output with missing bytes is an error.
+pub(crate) fn whole(output: Output) -> Result<Output, OutputError> {
+    match output.missing {
+        0 => Ok(output),
+        bytes => Err(OutputError::Missing { bytes, output: Box::new(output) }),
     }
 }
 
 /// A collector of the log; it goes with this.
-struct Collecting {
+pub(crate) struct Collecting {
     link: Arc<Mailbox>,
     child: ChildId,
     id: CollectorId,
 }
 
 impl Collecting {
+    /// Starts to collect before the child is there.
+    pub(crate) fn ahead(link: Arc<Mailbox>, child: ChildId) -> Self {
+        let (id, _) = link.log().collect(child, None);
+        Collecting { link, child, id }
+    }
+
+    /// Waits for the exit, and puts all together.
+    pub(crate) async fn finish(
+        self,
+        child: &Child,
+        mut collected: Collected,
+    ) -> Result<Output, PolicyStopped> {
+        let exit = child.wait().await?;
+        // The status is settled when the log has the exit, so nothing is to come.
+        if let Some(later) = self.take() {
+            collected.append(later);
+        }
+        let missing = exit.output_bytes.saturating_sub(collected.bytes);
+        let (stdout, stderr) = collected.join(tokio::task::yield_now).await;
+        Ok(Output { exit, stdout, stderr, missing })
+    }
+
     /// Starts to collect, and gives what the log has of the child.
     fn start(child: &Child) -> (Self, Collected) {
         let link = Arc::clone(&child.link);

@@ -3,14 +3,15 @@
 use std::{
     fmt,
     sync::{Arc, Weak},
+    time::Duration,
 };
 
 use actix::WeakRecipient;
-use nix::sys::signal::Signal;
+use nix::{errno::Errno, sys::signal::Signal};
 
-use super::{Alarm, Spawned};
+use super::{Alarm, Spawned, alarm::after};
 use crate::{
-    ChildExited, ChildId, ChildStdin, PolicyStopped, SignalError, Source,
+    ChildExited, ChildId, ChildStdin, PolicyStopped, Seq, SignalError, Source,
     cell::ChildCell,
     process::Process,
     process::Target,
@@ -24,7 +25,6 @@ use crate::{
 #[derive(Clone)]
 pub struct Child {
     cell: Arc<ChildCell>,
-    #[cfg_attr(not(feature = "regex"), expect(dead_code, reason = "`wait_for_line` needs it"))]
     pub(super) alarms: WeakRecipient<Alarm>,
     pub(super) link: Arc<Mailbox>,
     process: Weak<Process>,
@@ -32,9 +32,7 @@ pub struct Child {
 
 impl Spawned for Child {
     fn undo(&self) {
-        if let Some(process) = self.process.upgrade() {
-            process.signal_all(&[Signal::SIGKILL]);
-        }
+        self.signal_all(&[Signal::SIGKILL]);
     }
 }
 
@@ -105,14 +103,42 @@ impl Child {
         self.link.push(LoopCommand::Reading { child: self.id(), stream, paused: false });
     }
 
-    /// Sends a signal to the child alone.
+    /// Waits until every pipe of the child is at its end, which is after its exit: no descendant
+    /// holds one any more. Returns the place of [`Fact::Closed`](crate::Fact::Closed) in the log.
     ///
     /// # Errors
     ///
-    /// [`SignalError::Ended`] once the child has ended, [`SignalError::Refused`] where the kernel
-    /// refuses (a child that changed its user, say), [`SignalError::Stopped`] after the policy.
-    pub async fn signal(&self, signal: Signal) -> Result<(), SignalError> {
-        self.send(signal, Target::Child)
+    /// [`PolicyStopped`] if the policy stopped before.
+    pub async fn closed(&self) -> Result<Seq, PolicyStopped> {
+        self.cell.closed.wait().await.clone().map_err(|reason| *reason)
+    }
+
+    /// Sends a signal to the child alone: a [`Signal`], or its number.
+    ///
+    /// ```
+    /// # use actix_process::{Command, Policy, Signal};
+    /// # actix::System::new().block_on(async {
+    /// # let policy = Policy::start()?;
+    /// let child = policy.spawn(Command::new("sleep").arg("100")).await?;
+    /// child.signal(Signal::SIGTERM).await?;
+    /// assert_eq!(child.wait().await?.status.signal(), Some(15));
+    /// # policy.shutdown(std::time::Duration::ZERO).await;
+    /// # Ok::<_, Box<dyn std::error::Error>>(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`SignalError::Ended`] once the child has ended, [`SignalError::Refused`] if the kernel
+    /// refuses (a child that changed its user, say) or there is no such signal,
+    /// [`SignalError::Stopped`] after the policy.
+    pub async fn signal(&self, signal: impl TryInto<Signal>) -> Result<(), SignalError> {
+        self.send(self.named(signal)?, Target::Child)
+    }
+
+    /// A number that nix does not name (a real-time signal, say) cannot be sent.
+    fn named(&self, signal: impl TryInto<Signal>) -> Result<Signal, SignalError> {
+        let unknown = |_| SignalError::Refused { child: self.id(), source: Errno::EINVAL.into() };
+        signal.try_into().map_err(unknown)
     }
 
     /// Sends a signal to the process group that the child leads
@@ -123,8 +149,40 @@ impl Child {
     ///
     /// As [`Child::signal`]: [`SignalError::Ended`] once the child and every member of the group has
     /// ended; [`SignalError::Refused`] too if the child leads no group.
-    pub async fn signal_group(&self, signal: Signal) -> Result<(), SignalError> {
-        self.send(signal, Target::Group)
+    pub async fn signal_group(&self, signal: impl TryInto<Signal>) -> Result<(), SignalError> {
+        self.send(self.named(signal)?, Target::Group)
+    }
+
+    /// Asks the child to end, with `SIGTERM`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Child::signal`].
+    pub async fn terminate(&self) -> Result<(), SignalError> {
+        self.signal(Signal::SIGTERM).await
+    }
+
+    /// Ends the child, with the group that it leads: `SIGTERM` and `SIGCONT`, and `SIGKILL` to what
+    /// is left after the grace. Returns the exit.
+    ///
+    /// # Errors
+    ///
+    /// [`PolicyStopped`] if the policy gave up before it learned the child's status.
+    pub async fn stop(&self, grace: Duration) -> Result<ChildExited, PolicyStopped> {
+        self.signal_all(&[Signal::SIGTERM, Signal::SIGCONT]);
+        tokio::select! {
+            exit = self.wait() => exit,
+            () = after(&self.alarms, grace) => {
+                self.signal_all(&[Signal::SIGKILL]);
+                self.wait().await
+            }
+        }
+    }
+
+    fn signal_all(&self, signals: &[Signal]) {
+        if let Some(process) = self.process.upgrade() {
+            process.signal_all(signals);
+        }
     }
 
     /// Kills the child with `SIGKILL`. Wait for it to learn when it is gone.

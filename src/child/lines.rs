@@ -1,9 +1,59 @@
-//! A child's last lines.
+//! A child's lines: as they come, and the last ones.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use futures_core::Stream;
 
 use super::Child;
-use crate::log::{ChildLine, LastLines, Stretch};
+use crate::{
+    Fact, Start,
+    log::{ChildLine, ChildLines, LastLines, LogReader, Stretch},
+};
 
 impl Child {
+    /// The child's lines, of all its streams, from the first one that the log still holds. The
+    /// stream ends when every pipe of the child is closed, or with the policy. No line is lost
+    /// meanwhile, so read on or drop it: it holds the log up. After a gap, lines begin anew.
+    ///
+    /// ```
+    /// # use actix_process::{Command, Policy};
+    /// # use futures::StreamExt;
+    /// # actix::System::new().block_on(async {
+    /// # let policy = Policy::start()?;
+    /// let child = policy.spawn(Command::shell("echo one; echo two")).await?;
+    /// let lines: Vec<_> = child.lines().map(|it| it.line.text().into_owned()).collect().await;
+    /// assert_eq!(lines, ["one", "two"]);
+    /// # policy.shutdown(std::time::Duration::ZERO).await;
+    /// # Ok::<_, Box<dyn std::error::Error>>(()) }).unwrap();
+    /// ```
+    pub fn lines(&self) -> impl Stream<Item = ChildLine> + use<> {
+        let id = self.id();
+        let reading = Reading {
+            reader: LogReader::open(Arc::clone(self.link.shared_log()), Start::Beginning),
+            lines: ChildLines::default(),
+            ready: VecDeque::new(),
+            ended: false,
+        };
+        futures_util::stream::unfold(reading, move |mut reading| async move {
+            loop {
+                if let Some(line) = reading.ready.pop_front() {
+                    return Some((line, reading));
+                }
+                if reading.ended {
+                    return None;
+                }
+                let batch = reading.reader.next().await?;
+                if batch.gap().is_some_and(|gap| gap.concerns(id)) {
+                    reading.lines = ChildLines::default();
+                }
+                for entry in batch.entries().filter(|entry| entry.child == id) {
+                    reading.lines.push(&entry.fact, |line| reading.ready.push_back(line));
+                    reading.ended |= matches!(entry.fact, Fact::Closed);
+                }
+            }
+        })
+    }
+
     /// The last lines of the child, of both streams, as far as the log still holds them; the
     /// oldest first, and an unterminated last one too.
     #[must_use]
@@ -31,4 +81,11 @@ impl Child {
         }
         last.finish()
     }
+}
+
+struct Reading {
+    reader: LogReader,
+    lines: ChildLines,
+    ready: VecDeque<ChildLine>,
+    ended: bool,
 }

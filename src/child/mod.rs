@@ -6,6 +6,7 @@ mod collect;
 mod decode;
 mod handle;
 mod lines;
+mod output_error;
 mod running_pipeline;
 mod spawned;
 mod stdin;
@@ -16,9 +17,11 @@ mod wait_for_line;
 
 pub(crate) use alarm::Alarm;
 pub use collect::Output;
+pub(crate) use collect::{Collecting, whole};
 #[cfg(feature = "codec")]
 pub use decode::DecodeError;
 pub use handle::Child;
+pub use output_error::OutputError;
 pub use running_pipeline::RunningPipeline;
 pub(crate) use spawned::Spawned;
 pub use stdin::ChildStdin;

@@ -1,9 +1,17 @@
 //! `ChildStdin`: the writer's side of a child's standard input.
 
-use std::{fmt, future::poll_fn, sync::Arc};
+use std::{
+    fmt,
+    future::poll_fn,
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
 
 use bytes::Bytes;
 use futures_core::Stream;
+use tokio::io::AsyncWrite;
 
 use crate::{
     ChildId,
@@ -36,16 +44,66 @@ use crate::{
 /// # policy.shutdown(Duration::ZERO).await;
 /// # Ok::<_, Box<dyn std::error::Error>>(()) }).unwrap();
 /// ```
-#[derive(Clone)]
+///
+/// It is tokio's `AsyncWrite`, too: a write waits until more is welcome, a flush until all is in the
+/// child's pipe, and a shutdown ends the input.
 pub struct ChildStdin {
     child: ChildId,
     queue: Arc<InputQueue>,
     link: Arc<Mailbox>,
+    /// Names the waker of an `AsyncWrite` that waits.
+    waiting: Option<u64>,
+}
+
+impl Clone for ChildStdin {
+    fn clone(&self) -> Self {
+        ChildStdin::new(self.child, Arc::clone(&self.queue), Arc::clone(&self.link))
+    }
+}
+
+impl Drop for ChildStdin {
+    fn drop(&mut self) {
+        self.queue.forget(self.waiting);
+    }
+}
+
+/// One write takes so much: what comes at once may be long, and others write, too.
+const ONE_WRITE: usize = 64 * 1024;
+
+impl AsyncWrite for ChildStdin {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        ready!(this.queue.poll_ready(false, &mut this.waiting, context)).map_err(into_io)?;
+        let part = &bytes[..bytes.len().min(ONE_WRITE)];
+        this.write(Bytes::copy_from_slice(part)).map_err(into_io)?;
+        Poll::Ready(Ok(part.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        this.queue.poll_ready(true, &mut this.waiting, context).map_err(into_io)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.write_eof() {
+            // Shut down before.
+            Ok(()) | Err(StdinError::Ended) => Poll::Ready(Ok(())),
+            Err(error) => Poll::Ready(Err(into_io(error))),
+        }
+    }
+}
+
+fn into_io(error: StdinError) -> io::Error {
+    io::Error::new(io::ErrorKind::BrokenPipe, error)
 }
 
 impl ChildStdin {
     pub(crate) fn new(child: ChildId, queue: Arc<InputQueue>, link: Arc<Mailbox>) -> Self {
-        ChildStdin { child, queue, link }
+        ChildStdin { child, queue, link, waiting: None }
     }
 
     /// Queues bytes, whole and in the order of the calls. Never waits: see

@@ -4,9 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use regex::bytes::Regex;
-use tokio::sync::oneshot;
 
-use super::{Alarm, Child};
+use super::{Child, alarm::after};
 use crate::log::{ChildLine, ChildLines, Fact, Line, LogReader, Start};
 
 /// No such line came.
@@ -65,19 +64,7 @@ impl Child {
             found = self.find_line(&mut reader, &regex) => {
                 found.ok_or_else(|| WaitForLineError::Ended(pattern.to_owned()))
             }
-            () = self.after(deadline) => Err(WaitForLineError::Deadline(pattern.to_owned())),
-        }
-    }
-
-    /// Returns after this time, by the policy's clock: the caller may have no runtime that has one.
-    /// Once the policy has stopped, it never returns; the child's output ends then.
-    async fn after(&self, time: Duration) {
-        let (tell, told) = oneshot::channel();
-        if let Some(policy) = self.alarms.upgrade() {
-            policy.do_send(Alarm { time, tell });
-        }
-        if told.await.is_err() {
-            std::future::pending().await
+            () = after(&self.alarms, deadline) => Err(WaitForLineError::Deadline(pattern.to_owned())),
         }
     }
 
@@ -90,7 +77,7 @@ impl Child {
             {
                 // No line goes on after a gap, and the child's end can be in it.
                 lines = ChildLines::default();
-                if self.cell().closed.get().is_some_and(|closed| closed <= gap.last) {
+                if matches!(self.cell().closed.get(), Some(Ok(closed)) if *closed <= gap.last) {
                     return None;
                 }
             }

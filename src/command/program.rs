@@ -61,12 +61,24 @@ impl EnvChange {
 ///     .stderr(OutputTo::Null);
 /// # let _ = build;
 /// ```
+///
+/// # What other libraries have
+///
+/// There is no `kill_on_drop`: a child lives until its policy ends, and a call of
+/// [`PolicyHandle::spawn`](crate::PolicyHandle::spawn) that is dropped before it returned is undone.
+/// There is no `timeout`: race [`Child::wait`](crate::Child::wait) against a clock and
+/// [`stop`](crate::Child::stop) the child. `uid`, `gid` and `pre_exec` are not there yet.
+#[doc(alias = "kill_on_drop")]
+#[doc(alias = "timeout")]
+#[doc(alias = "uid")]
+#[doc(alias = "gid")]
 #[derive(Clone)]
 #[must_use]
 pub struct Command {
     pub(crate) program: OsString,
     pub(crate) args: Vec<OsString>,
     pub(crate) arg0: Option<OsString>,
+    pub(crate) name: Option<String>,
     pub(crate) env_clear: bool,
     pub(crate) env: Vec<EnvChange>,
     pub(crate) current_dir: Option<PathBuf>,
@@ -86,6 +98,7 @@ impl Command {
             program: program.into(),
             args: Vec::new(),
             arg0: None,
+            name: None,
             env_clear: false,
             env: Vec::new(),
             current_dir: None,
@@ -122,10 +135,26 @@ impl Command {
         self
     }
 
+    /// What the child is called in the log, in messages and in traces, instead of its program:
+    /// `"api"`, say. Errors of the spawn still name the program.
+    #[doc(alias = "label")]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
     /// Sets a variable in the child's environment.
     pub fn env(mut self, key: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.env.push(EnvChange::Set(key.into(), value.into()));
         self
+    }
+
+    /// Sets several variables in the child's environment.
+    pub fn envs<K: Into<OsString>, V: Into<OsString>>(
+        self,
+        variables: impl IntoIterator<Item = (K, V)>,
+    ) -> Self {
+        variables.into_iter().fold(self, |command, (key, value)| command.env(key, value))
     }
 
     /// Takes an inherited variable out of the child's environment.
@@ -153,19 +182,20 @@ impl Command {
         self
     }
 
-    /// What the child reads as its standard input.
-    pub fn stdin(mut self, stdin: Stdin) -> Self {
-        self.stdin = stdin;
+    /// What the child reads as its standard input: a [`Stdin`], a text, bytes, or a file.
+    pub fn stdin(mut self, stdin: impl Into<Stdin>) -> Self {
+        self.stdin = stdin.into();
         self
     }
 
-    /// Where the child's standard output goes.
-    pub fn stdout(mut self, stdout: OutputTo) -> Self {
-        self.stdout = stdout;
+    /// Where the child's standard output goes: an [`OutputTo`], or a file.
+    pub fn stdout(mut self, stdout: impl Into<OutputTo>) -> Self {
+        self.stdout = stdout.into();
         self
     }
 
-    /// Where the child's standard error goes: an [`OutputTo`], or [`ErrorTo::WithStdout`].
+    /// Where the child's standard error goes: an [`OutputTo`], a file, or [`ErrorTo::WithStdout`].
+    #[doc(alias = "combined")]
     pub fn stderr(mut self, stderr: impl Into<ErrorTo>) -> Self {
         self.stderr = stderr.into();
         self
@@ -222,6 +252,30 @@ impl Command {
     /// Whether its child leads a process group of its own.
     pub(crate) fn leads_group(&self) -> bool {
         self.group == ProcessGroup::Own || self.terminal.is_some()
+    }
+}
+
+/// Takes the program, the arguments, the changes of the environment and the working directory. What
+/// std does not show is not taken: the streams, the user, the group, and a cleared environment.
+impl From<&std::process::Command> for Command {
+    fn from(other: &std::process::Command) -> Self {
+        let mut command = Command::new(other.get_program()).args(other.get_args());
+        for (key, value) in other.get_envs() {
+            command = match value {
+                Some(value) => command.env(key, value),
+                None => command.env_remove(key),
+            };
+        }
+        match other.get_current_dir() {
+            Some(directory) => command.current_dir(directory),
+            None => command,
+        }
+    }
+}
+
+impl From<std::process::Command> for Command {
+    fn from(other: std::process::Command) -> Self {
+        Command::from(&other)
     }
 }
 

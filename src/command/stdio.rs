@@ -1,6 +1,6 @@
 //! Where a child's three standard streams go.
 
-use std::{fmt, os::fd::OwnedFd, sync::Arc};
+use std::{fmt, fs::File, os::fd::OwnedFd, sync::Arc};
 
 use bytes::Bytes;
 
@@ -8,6 +8,7 @@ use super::SharedOutput;
 
 /// What a child reads as its standard input.
 #[derive(Clone, Default)]
+#[non_exhaustive]
 pub enum Stdin {
     /// `/dev/null`: end of file at once.
     #[default]
@@ -65,8 +66,45 @@ impl Stdin {
     }
 }
 
+impl From<Bytes> for Stdin {
+    fn from(bytes: Bytes) -> Self {
+        Stdin::Bytes(bytes)
+    }
+}
+
+impl From<Vec<u8>> for Stdin {
+    fn from(bytes: Vec<u8>) -> Self {
+        Stdin::Bytes(bytes.into())
+    }
+}
+
+impl From<String> for Stdin {
+    fn from(text: String) -> Self {
+        Stdin::Bytes(text.into())
+    }
+}
+
+impl From<&str> for Stdin {
+    fn from(text: &str) -> Self {
+        Stdin::from(text.to_owned())
+    }
+}
+
+impl From<File> for Stdin {
+    fn from(file: File) -> Self {
+        Stdin::file(file)
+    }
+}
+
+impl From<OwnedFd> for Stdin {
+    fn from(file: OwnedFd) -> Self {
+        Stdin::file(file)
+    }
+}
+
 /// Where a child's standard output goes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub enum OutputTo {
     /// Through a pipe into the merged log.
     #[default]
@@ -77,6 +115,29 @@ pub enum OutputTo {
     Null,
     /// Into the merged log through a pipe that other children write to, too.
     Shared(SharedOutput),
+    /// To a copy of this descriptor, which is open for writing, and not into the log: see
+    /// [`OutputTo::file`].
+    File(Arc<OwnedFd>),
+}
+
+impl OutputTo {
+    /// An open file, or anything else that a child can write to. The child gets a copy of the
+    /// descriptor, which is closed with the last clone of this. Nothing of it is in the log.
+    pub fn file(file: impl Into<OwnedFd>) -> Self {
+        OutputTo::File(Arc::new(file.into()))
+    }
+}
+
+impl From<File> for OutputTo {
+    fn from(file: File) -> Self {
+        OutputTo::file(file)
+    }
+}
+
+impl From<OwnedFd> for OutputTo {
+    fn from(file: OwnedFd) -> Self {
+        OutputTo::file(file)
+    }
 }
 
 /// What an extra descriptor of a child is.
@@ -89,7 +150,8 @@ pub(crate) enum Extra {
 }
 
 /// Where a child's standard error goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum ErrorTo {
     /// To a place of its own.
     To(OutputTo),
@@ -104,8 +166,8 @@ impl Default for ErrorTo {
     }
 }
 
-impl From<OutputTo> for ErrorTo {
-    fn from(output: OutputTo) -> Self {
-        ErrorTo::To(output)
+impl<T: Into<OutputTo>> From<T> for ErrorTo {
+    fn from(output: T) -> Self {
+        ErrorTo::To(output.into())
     }
 }

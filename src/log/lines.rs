@@ -1,6 +1,6 @@
 //! `Lines`: cuts one stream's chunks into whole lines.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use bytes::Bytes;
 
@@ -27,6 +27,14 @@ pub struct Line {
     pub bytes: Bytes,
     /// How it ends.
     pub end: LineEnd,
+}
+
+impl Line {
+    /// The line as text; what is not UTF-8 is replaced by U+FFFD.
+    #[must_use]
+    pub fn text(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.bytes)
+    }
 }
 
 /// Cuts the chunks of one stream of one child into lines, never tearing one. Use one for each

@@ -6,8 +6,11 @@ use actix::Addr;
 
 use super::{Policy, thread::PolicyThread};
 use crate::{
-    Child, Command, Driver, Pipeline, PolicyStopped, RunningPipeline, ShareOutput, SharedOutput,
-    Shutdown, Spawn, SpawnError, SpawnPipeline, SpawnStep, Subscribe, SubscriptionId, Unsubscribe,
+    Child, ChildId, Command, Driver, Output, Pipeline, PolicyStopped, RunningPipeline, ShareOutput,
+    SharedOutput, Shutdown, Spawn, SpawnError, SpawnPipeline, SpawnStep, Subscribe, SubscriptionId,
+    Unsubscribe,
+    child::{Collecting, OutputError, whole},
+    log::Collected,
     log::{LogReader, Start},
     read_loop::Mailbox,
     spawn::{self, RequestPipeline, RequestSpawn},
@@ -50,6 +53,33 @@ impl PolicyHandle {
         let (reply, answer) = spawn::answer();
         self.policy.do_send(RequestSpawn(spawn, reply));
         answer.await.unwrap_or_else(|| Err(self.refused(program)))
+    }
+
+    /// Runs a command to its end and returns all that it wrote: nothing is missed, however little
+    /// the log holds. For a child that is to be reached meanwhile, spawn it and call
+    /// [`Child::output`].
+    ///
+    /// ```
+    /// # use actix_process::{Command, Policy};
+    /// # actix::System::new().block_on(async {
+    /// # let policy = Policy::start()?;
+    /// let output = policy.output(Command::new("echo").arg("hello")).await?;
+    /// assert!(output.exit.status.success());
+    /// assert_eq!(output.stdout_text(), "hello\n");
+    /// # policy.shutdown(std::time::Duration::ZERO).await;
+    /// # Ok::<_, Box<dyn std::error::Error>>(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`OutputError::Spawn`] if it cannot be spawned, and what [`Child::output`] says.
+    #[doc(alias = "capture")]
+    pub async fn output(&self, spawn: impl Into<Spawn>) -> Result<Output, OutputError> {
+        let mut spawn = spawn.into();
+        let id = *spawn.id.get_or_insert_with(ChildId::fresh);
+        let collecting = Collecting::ahead(Arc::clone(&self.link), id);
+        let child = self.spawn(spawn).await?;
+        whole(collecting.finish(&child, Collected::default()).await?)
     }
 
     /// Spawns all children of a pipeline, or none; returns when every program runs. A call that is
@@ -143,4 +173,24 @@ impl PolicyHandle {
 
 fn program(command: &Command) -> String {
     command.program.to_string_lossy().into_owned()
+}
+
+impl Command {
+    /// Spawns it by this policy: [`PolicyHandle::spawn`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn spawn(self, policy: &PolicyHandle) -> Result<Child, SpawnError> {
+        policy.spawn(self).await
+    }
+
+    /// Runs it to its end by this policy and returns all that it wrote: [`PolicyHandle::output`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn output(self, policy: &PolicyHandle) -> Result<Output, OutputError> {
+        policy.output(self).await
+    }
 }

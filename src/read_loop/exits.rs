@@ -107,7 +107,7 @@ impl Core {
         self.publisher.notice(Notification::Fact(seq, child, Fact::Closed));
         self.end_input(child, Some(libc::EPIPE));
         if let Some(entry) = self.children.remove(&child) {
-            entry.cell.closed.set(seq);
+            entry.cell.closed.set(Ok(seq));
         }
     }
 }

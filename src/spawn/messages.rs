@@ -23,12 +23,14 @@ use crate::{
 pub struct Spawn {
     pub(crate) command: Command,
     pub(crate) exit_to: Option<Recipient<ChildExited>>,
+    /// The child's id, if it is known before the policy has the message.
+    pub(crate) id: Option<ChildId>,
 }
 
 impl Spawn {
     /// Spawns `command`.
     pub fn new(command: Command) -> Self {
-        Spawn { command, exit_to: None }
+        Spawn { command, exit_to: None, id: None }
     }
 
     /// Sends the child's exit to this recipient: a subscription that no exit can be faster than.
@@ -65,7 +67,7 @@ pub struct SpawnTicket {
 impl SpawnTicket {
     /// Numbers the child: the order of the ids is that of the requests.
     pub(crate) fn new(message: Spawn, pool: Rc<SpawnPool>) -> Self {
-        SpawnTicket { id: ChildId::fresh(), message, pool }
+        SpawnTicket { id: message.id.unwrap_or_else(ChildId::fresh), message, pool }
     }
 
     pub(crate) fn send(self, reply: SpawnReply) {

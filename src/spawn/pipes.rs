@@ -161,6 +161,7 @@ fn output(place: &OutputTo) -> io::Result<(Option<OwnedFd>, ChildEnd)> {
         OutputTo::Inherit => (None, ChildEnd::Inherit),
         OutputTo::Null => (None, ChildEnd::Null),
         OutputTo::Shared(shared) => (None, ChildEnd::Own(shared.writer()?)),
+        OutputTo::File(file) => (None, ChildEnd::Own(file.try_clone()?)),
     })
 }
 

@@ -130,7 +130,7 @@ impl Spawner {
                 if !work.begin(Reply::Child(reply)) {
                     return;
                 }
-                let Spawn { command, exit_to } = *message;
+                let Spawn { command, exit_to, .. } = *message;
                 let child = self.spawn(launcher, Link { id, command }, exit_to);
                 if let Some(Reply::Child(reply)) = work.end()
                     && let Some(Ok(child)) = answer(reply, child)

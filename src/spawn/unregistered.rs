@@ -154,7 +154,10 @@ impl Spawner {
         pidfd: AsyncFd<OwnedFd>,
         ends: ParentEnds,
     ) -> (Arc<Process>, Registration) {
-        let program: Arc<str> = command.program.to_string_lossy().into();
+        let program: Arc<str> = match &command.name {
+            Some(name) => name.as_str().into(),
+            None => command.program.to_string_lossy().into(),
+        };
         let on_terminal = command.terminal.is_some();
         let input = ends.stdin.is_some().then(|| InputQueue::new(on_terminal));
         let cell = ChildCell::new(*id, pid, Arc::clone(&program), input);

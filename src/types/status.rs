@@ -28,6 +28,24 @@ impl ExitStatus {
         self == ExitStatus::Code(0)
     }
 
+    /// The exit code, 0 to 255, if the child ended by itself.
+    #[must_use]
+    pub fn code(self) -> Option<i32> {
+        match self {
+            ExitStatus::Code(code) => Some(code),
+            ExitStatus::Signaled { .. } | ExitStatus::Lost => None,
+        }
+    }
+
+    /// The number of the signal that ended the child, if one did.
+    #[must_use]
+    pub fn signal(self) -> Option<i32> {
+        match self {
+            ExitStatus::Signaled { signal, .. } => Some(signal),
+            ExitStatus::Code(_) | ExitStatus::Lost => None,
+        }
+    }
+
     /// The status as asyncio's child watchers give it: the exit code, the negative signal number,
     /// or 255 where the status is lost.
     #[must_use]
