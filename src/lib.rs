@@ -108,6 +108,8 @@ pub use types::{
 };
 
 pub mod error;
+#[cfg(any(doc, doctest))]
+pub mod recipes;
 
 // Points at which the tests inject a panic.
 #[cfg(feature = "fault-injection")]
