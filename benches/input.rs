@@ -72,7 +72,7 @@ impl Handler<OutputBatch> for Counter {
             match &entry.fact {
                 Fact::Chunk(chunk) => self.bytes += chunk.bytes.len(),
                 Fact::Closed => self.open -= 1,
-                Fact::Spawned { .. } | Fact::Exited(_) => {}
+                _ => {}
             }
         }
         if self.open == 0 {

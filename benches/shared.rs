@@ -36,7 +36,7 @@ fn run(kind: ShareOutput, writes: usize, len: usize) -> Duration {
                         bytes += chunk.bytes.len();
                     }
                     Fact::Closed => closed = true,
-                    Fact::Spawned { .. } | Fact::Exited(_) => {}
+                    _ => {}
                 }
             }
         }

@@ -131,7 +131,7 @@ async fn nothing_is_lost(policy: &PolicyHandle, break_it: impl Fn()) {
                 }
                 Fact::Exited(_) => exits += 1,
                 Fact::Closed if entry.child == context => break 'reading,
-                Fact::Closed | Fact::Spawned { .. } => {}
+                _ => {}
             }
         }
     }

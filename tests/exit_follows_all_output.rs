@@ -84,6 +84,7 @@ fn the_exit_does_not_wait_for_a_grandchild_that_holds_the_pipe() {
                 }
                 Fact::Exited(_) => order.push("exited".to_owned()),
                 Fact::Closed => order.push("closed".to_owned()),
+                other => panic!("{other:?}"),
             }
         }
         let after: String = order[3..order.len() - 1].concat().replace("after:", "");
@@ -160,7 +161,7 @@ mod counter {
                         let at_exit = (*bytes, last.unwrap(), entry.seq);
                         assert_eq!(counts.at_exit.insert(entry.child, at_exit), None);
                     }
-                    Fact::Spawned { .. } | Fact::Closed => {}
+                    _ => {}
                 }
             }
         }

@@ -34,7 +34,7 @@ async fn all_end(policy: &PolicyHandle, least: usize) {
                     spawned += 1;
                 }
                 Fact::Exited(_) => drop(running.remove(&entry.child)),
-                Fact::Chunk(_) | Fact::Closed => {}
+                _ => {}
             }
         }
     }

@@ -270,7 +270,7 @@ async fn read(reader: &mut LogReader, wanted: u64) {
 fn bytes_in(batch: &actix_process::log::Batch) -> u64 {
     let chunks = batch.entries().map(|entry| match &entry.fact {
         Fact::Chunk(chunk) => chunk.bytes.len() as u64,
-        Fact::Spawned { .. } | Fact::Exited(_) | Fact::Closed => 0,
+        _ => 0,
     });
     chunks.sum()
 }

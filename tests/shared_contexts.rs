@@ -28,7 +28,7 @@ async fn read(
                     exits.insert(entry.child, bytes.len());
                 }
                 Fact::Closed => closed |= entry.child == context,
-                Fact::Spawned { .. } => {}
+                _ => {}
             }
         }
     }
@@ -111,7 +111,7 @@ async fn chunks(log: &mut LogReader, context: ChildId) -> Vec<(i32, Vec<u8>)> {
                     chunks.push((writer, chunk.bytes.to_vec()));
                 }
                 Fact::Closed => return chunks,
-                Fact::Spawned { .. } | Fact::Exited(_) => {}
+                _ => {}
             }
         }
     }

@@ -150,7 +150,7 @@ fn a_limit_of_the_size_of_files_ends_no_host() {
                 match &entry.fact {
                     Fact::Chunk(chunk) => bytes += chunk.bytes.len(),
                     Fact::Exited(exit) => exited = exit.child == child.id(),
-                    Fact::Spawned { .. } | Fact::Closed => {}
+                    _ => {}
                 }
             }
         }

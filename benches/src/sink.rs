@@ -25,7 +25,7 @@ impl<F: FnMut(ChildId, &Chunk) + Unpin + 'static> Handler<OutputBatch> for Sink<
             match &entry.fact {
                 Fact::Chunk(chunk) => (self.each)(entry.child, chunk),
                 Fact::Closed => self.open -= 1,
-                Fact::Spawned { .. } | Fact::Exited(_) => {}
+                _ => {}
             }
         }
         assert_eq!(batch.gap(), None, "a lossless subscriber lost output");

@@ -92,6 +92,8 @@ impl Returns {
                 }
             }
         }
-        Some(Fact::Chunk(Chunk { bytes: bytes.into(), ..chunk.clone() }))
+        let mut returned = chunk.clone();
+        returned.bytes = bytes.into();
+        Some(Fact::Chunk(returned))
     }
 }

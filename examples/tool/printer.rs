@@ -72,15 +72,15 @@ impl Printer {
         let (paint, out) = (&self.paint, &mut self.out);
         parts.push(&entry.fact, |part| {
             let mark = match part.stream {
-                Source::Stdout | Source::Extra(_) => '|',
                 Source::Stderr => '!',
+                _ => '|',
             };
             paint.line(out, *name, mark, part.text, part.is_cut);
         });
         match &entry.fact {
             Fact::Exited(exit) => paint.line(out, *name, '=', ending(exit).as_bytes(), false),
             Fact::Closed => drop(self.children.remove(&entry.child)),
-            Fact::Spawned { .. } | Fact::Chunk(_) => {}
+            _ => {}
         }
         if self.out.len() >= TOGETHER {
             self.flush();

@@ -1,7 +1,7 @@
 //! `Child::output`: all output of one child as bytes. The log keeps collecting what is to come; what
 //! it has of the child already is read here, in steps, and put together here.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use super::{Child, OutputError};
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// All that one child wrote to its standard streams until its exit.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Output {
     /// Its exit.
@@ -22,6 +22,18 @@ pub struct Output {
     pub stderr: Vec<u8>,
     /// Bytes that the log had already dropped when the output was asked for.
     pub missing: u64,
+}
+
+/// How many bytes there are, never which: they may be secret.
+impl fmt::Debug for Output {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Output")
+            .field("exit", &self.exit)
+            .field("stdout", &self.stdout.len())
+            .field("stderr", &self.stderr.len())
+            .field("missing", &self.missing)
+            .finish()
+    }
 }
 
 impl Output {

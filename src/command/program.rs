@@ -13,6 +13,7 @@ use crate::{Overflow, types::Quota};
 
 /// The process group that a child runs in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ProcessGroup {
     /// The parent's: a terminal's Ctrl-C reaches parent and child.
     #[default]

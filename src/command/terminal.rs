@@ -4,6 +4,7 @@
 /// of 80 columns that echo what is typed, unless told otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
+#[non_exhaustive]
 pub struct Terminal {
     pub(crate) rows: u16,
     pub(crate) columns: u16,

@@ -12,6 +12,7 @@ use crate::{ChildId, Source};
 
 /// A line of a child, and where it came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ChildLine {
     /// The stream.
     pub stream: Source,

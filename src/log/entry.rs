@@ -8,6 +8,7 @@ use crate::{ChildExited, ChildId, Seq, Source, types::Turn};
 
 /// One entry of the merged log.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Entry {
     /// Its place in the one order.
     pub seq: Seq,
@@ -21,6 +22,7 @@ pub struct Entry {
 
 /// What the read loop observed of a child.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum Fact {
     /// It was spawned; its first fact.
     Spawned {
@@ -39,6 +41,7 @@ pub enum Fact {
 
 /// Bytes read from one pipe at one time.
 #[derive(Clone)]
+#[non_exhaustive]
 pub struct Chunk {
     /// The stream that they came through.
     pub stream: Source,

@@ -7,6 +7,7 @@ use crate::{ChildId, Seq};
 
 /// Entries that are no longer in the log, told in their place.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Gap {
     /// The first sequence number that is missing.
     pub first: Seq,

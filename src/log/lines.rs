@@ -11,6 +11,7 @@ pub(super) const LONGEST: usize = 1024 * 1024;
 
 /// How a line ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum LineEnd {
     /// By its `\n`.
     Newline,
@@ -22,6 +23,7 @@ pub enum LineEnd {
 
 /// One line, without its `\n`.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Line {
     /// The bytes; shared with the chunk unless the line ran over a chunk's end.
     pub bytes: Bytes,

@@ -6,6 +6,7 @@ use super::{ChildId, ExitStatus, ResourceUsage, Seq};
 
 /// The exit of a child: what [`ChildExited`] carries.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Exit {
     /// The child.
     pub child: ChildId,

@@ -3,6 +3,7 @@
 /// What happens when a lossless reader is a whole log behind, named by its cost. And the same of one
 /// child's share ([`Command::log_share`](crate::Command::log_share)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Overflow {
     /// Reading pauses, and the children block as on a full pipe, until the reader has caught up.
     /// Without a lossless reader, the oldest entries go.

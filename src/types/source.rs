@@ -2,6 +2,7 @@
 
 /// One of a child's output streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Source {
     /// Standard output (and standard error, where the command sends both down one pipe).
     Stdout,

@@ -89,6 +89,7 @@ impl fmt::Display for ExitStatus {
 /// What a child used until it was reaped, itself and the descendants that it waited for
 /// (`getrusage(2)`). All zero where the status is [`ExitStatus::Lost`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ResourceUsage {
     /// CPU time in user mode.
     pub user_time: Duration,
