@@ -11,7 +11,9 @@ use std::{
 };
 
 use actix::{Actor, Arbiter, Context, Handler};
-use actix_process::{Child, Command, Fact, OutputBatch, Policy, PolicyHandle, Subscribe, error::OutputError};
+use actix_process::{
+    Child, Command, Fact, OutputBatch, Policy, PolicyHandle, Subscribe, error::OutputError,
+};
 use support::{lock, run, within};
 
 const WRITTEN: usize = 400_000_000;
@@ -105,7 +107,10 @@ fn output_that_is_not_waited_for_any_more_is_not_collected() {
         }
         within(child.wait()).await.unwrap();
         let error = within(child.output()).await.unwrap_err();
-        assert!(matches!(error, OutputError::Missing { bytes, .. } if bytes > 2_000_000), "{error}");
+        assert!(
+            matches!(error, OutputError::Missing { bytes, .. } if bytes > 2_000_000),
+            "{error}"
+        );
         let output = within(child.output_lossy()).await.unwrap();
         assert!(output.missing > 2_000_000);
         assert_eq!(output.stdout.len() as u64 + output.missing, 3_000_000);

@@ -28,7 +28,8 @@ fn nothing_is_lost(fault: Fault, times: usize, part: Part) {
             )))
         });
         let children = futures::future::try_join_all(spawns).await.unwrap();
-        let outputs = futures::future::join_all(children.iter().map(|child| child.output_lossy())).await;
+        let outputs =
+            futures::future::join_all(children.iter().map(|child| child.output_lossy())).await;
         for (number, output) in outputs.into_iter().enumerate() {
             let output = output.unwrap();
             assert_eq!(output.exit.status.returncode() as usize, number % 5);

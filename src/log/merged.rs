@@ -111,6 +111,13 @@ impl MergedLog {
         self.needs.first().map_or(0, |needed| self.spans.cost_from(needed))
     }
 
+    /// A lossless cursor that is as far behind as any.
+    pub(crate) fn slowest(&self) -> Option<CursorId> {
+        let needed = self.needs.first()?;
+        let mut cursors = self.cursors.iter();
+        cursors.find(|(_, cursor)| cursor.lossless && cursor.next == needed).map(|(id, _)| *id)
+    }
+
     /// How many bytes may be read before the slowest lossless cursor is a whole log behind.
     pub(crate) fn room(&self) -> u64 {
         let room = self.bound.saturating_sub(self.behind());

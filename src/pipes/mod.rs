@@ -16,6 +16,11 @@ mod sweep;
 mod wake;
 
 pub(crate) use coalescer::Coalescer;
+/// What the wake-up is built of: loom has its own of these.
+mod sync {
+    pub(super) use std::sync::{Mutex, atomic::AtomicU8};
+}
+
 pub(crate) use driver::{
     Completion, Held, LoopWaker, PipeDriver, PipeEvent, PipeKey, PipeKind, PipeToken,
 };

@@ -2,13 +2,13 @@
 
 use std::{
     fmt,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicU8, Ordering::SeqCst},
-    },
+    sync::{PoisonError, atomic::Ordering::SeqCst},
 };
 
-use super::LoopWaker;
+use super::{
+    LoopWaker,
+    sync::{AtomicU8, Mutex},
+};
 
 const RUNNING: u8 = 0;
 const SLEEPING: u8 = 1;
@@ -49,7 +49,8 @@ impl LoopWake {
 
     /// For the loop: it runs, and is about to look at what was left for it.
     pub(crate) fn run(&self) {
-        self.state.store(RUNNING, SeqCst);
+        // Not a store: it has to see what came before a notification that it takes back.
+        self.state.swap(RUNNING, SeqCst);
     }
 
     /// For the loop: whether it may sleep now. From here on a notification wakes its driver.

@@ -17,6 +17,7 @@ use super::{
     LoopCommand, Mailbox, Registration,
     child_state::{ChildState, Phase},
     children::{ChildEntry, OutputPipe},
+    held_up::HeldUp,
     publish::{Notification, Publisher},
 };
 use crate::{
@@ -59,7 +60,7 @@ pub(super) struct Core {
     turn: Turn,
     pub(super) coalescer: Coalescer<Option<i32>>,
     /// The slowest lossless reader is a whole log behind.
-    paused: bool,
+    pub(super) held_up: Option<HeldUp>,
     /// The running child that last closed the last of its pipes, and when.
     pub(super) ending: Option<(ChildId, Instant)>,
     /// The child that the loop has reaped itself. Its exit is stated after the next read, when all
@@ -88,7 +89,7 @@ impl Core {
             staged: Vec::new(),
             turn: Turn(0),
             coalescer: Coalescer::new(),
-            paused: false,
+            held_up: None,
             ending: None,
             reaped: None,
         }
@@ -195,13 +196,7 @@ impl Core {
             (log.room(), log.quotas_wait())
         };
         let paused = room < LEAST_ROOM;
-        if mem::replace(&mut self.paused, paused) != paused {
-            if paused {
-                trace::info!("reading pauses: the slowest lossless reader is a whole log behind");
-            } else {
-                trace::info!("reading resumes");
-            }
-        }
+        self.note_pause(paused);
         if !self.link.shared_log().wait_for_room(paused || quotas_wait) {
             return room;
         }

@@ -120,5 +120,8 @@ fn tell_exit(entry: &ChildEntry, exit: &ChildExited) {
              it, or SIGCHLD is ignored",
         );
     }
-    entry.span.tell(|| trace::debug!(status = %exit.status, "exited"));
+    entry.span.tell(|| match exit.status.success() {
+        true => trace::debug!(status = %exit.status, "exited"),
+        false => trace::info!(status = %exit.status, "exited"),
+    });
 }

@@ -9,6 +9,7 @@ mod drain;
 mod ending;
 mod exits;
 mod hand_over;
+mod held_up;
 mod input;
 mod mailbox;
 mod publish;

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     ChildExited, ChildId, PolicyStopped, Seq, SubscriptionId,
     cell::ChildCell,
+    log::CursorId,
     log::{Fact, spill::SpillError},
     process::Process,
     restart::{drop_contained, fault_point},
@@ -147,6 +148,11 @@ impl Publisher {
                 drop_contained(exits);
             }
         }
+    }
+
+    /// The subscription that reads by this cursor, if it is a subscription's.
+    pub(super) fn subscription_of(&self, cursor: CursorId) -> Option<SubscriptionId> {
+        self.outputs.iter().find(|it| it.cursor == cursor).map(|it| it.id)
     }
 
     /// Adds a subscription; `entry` is its child's, where it is for one child that still runs.

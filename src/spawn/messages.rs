@@ -9,7 +9,8 @@ use actix::{
 
 use super::{Job, SpawnPool};
 use crate::{
-    Child, ChildExited, ChildId, Command, Pipeline, RunningPipeline, SpawnError, restart::contain,
+    Child, ChildExited, ChildId, Command, Pipeline, RunningPipeline, SpawnError,
+    restart::{contain, trace},
 };
 
 /// Spawns a child.
@@ -50,7 +51,13 @@ impl From<Command> for Spawn {
 pub(crate) type SpawnReply = Option<OneshotSender<Result<Child, SpawnError>>>;
 
 /// Sends an answer. It comes back if its receiver has gone: the caller has given the spawn up.
-pub(super) fn answer<T>(reply: Option<OneshotSender<T>>, with: T) -> Option<T> {
+pub(super) fn answer<T>(
+    reply: Option<OneshotSender<Result<T, SpawnError>>>,
+    with: Result<T, SpawnError>,
+) -> Option<Result<T, SpawnError>> {
+    if let Err(SpawnError { program, step, source }) = &with {
+        trace::warn!(program, %step, error = %source, "a child could not be spawned");
+    }
     // The receiver's waker may be foreign; the answer is there before it is woken.
     contain("the waker of a spawn's caller", || reply?.send(with).err()).flatten()
 }
