@@ -32,40 +32,49 @@ pub(crate) fn drop_contained<T>(value: T) {
 }
 
 /// Those who wait for one thing. Each names its place by a key that it keeps.
+///
+/// Boxed: each child has such lists, and few are ever used.
 #[derive(Debug, Default)]
-pub(crate) struct WaitList {
+pub(crate) struct WaitList(Option<Box<Waiting>>);
+
+#[derive(Debug, Default)]
+struct Waiting {
     next: u64,
-    waiting: BTreeMap<u64, Waker>,
+    wakers: BTreeMap<u64, Waker>,
 }
 
 impl WaitList {
     /// Leaves a waker, in the place of the one that `key` names. Returns that one: it must be
     /// dropped outside the lock.
     pub(crate) fn leave(&mut self, key: &mut Option<u64>, waker: Waker) -> Option<Waker> {
-        let earlier = key.and_then(|key| self.waiting.get_mut(&key));
+        let waiting = self.0.get_or_insert_default();
+        let earlier = key.and_then(|key| waiting.wakers.get_mut(&key));
         if let Some(earlier) = earlier {
             return Some(mem::replace(earlier, waker));
         }
-        *key = Some(self.next);
-        self.waiting.insert(self.next, waker);
-        self.next += 1;
+        *key = Some(waiting.next);
+        waiting.wakers.insert(waiting.next, waker);
+        waiting.next += 1;
         None
     }
 
     /// Takes back what `key` names.
     pub(crate) fn forget(&mut self, key: u64) -> Option<Waker> {
-        self.waiting.remove(&key)
+        self.0.as_mut()?.wakers.remove(&key)
     }
 
     #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+        self.0.as_ref().is_none_or(|waiting| waiting.wakers.is_empty())
     }
 
     /// Takes all of them.
     pub(crate) fn take(&mut self) -> Wakers {
         let mut wakers = Wakers::default();
-        wakers.extend(mem::take(&mut self.waiting).into_values());
+        // The keys go on: a later one must not name another's place.
+        if let Some(waiting) = &mut self.0 {
+            wakers.extend(mem::take(&mut waiting.wakers).into_values());
+        }
         wakers
     }
 }
