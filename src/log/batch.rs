@@ -1,4 +1,4 @@
-//! Batches: what a cursor hands over, whole turns shared with the log.
+//! Batches: what a cursor returns, whole turns shared with the log.
 
 use std::{fmt, sync::Arc};
 
@@ -7,22 +7,22 @@ use smallvec::SmallVec;
 use super::{Entry, Gap};
 use crate::{Seq, restart::trace};
 
-/// The entries of one turn, shared between the log and every batch that holds them.
+/// The entries of one turn, shared by the log and every batch that holds them.
 pub(crate) type TurnEntries = Arc<[Entry]>;
 
-/// Some consecutive entries of the log. They are shared slices: holding a batch keeps their
-/// memory, copying one copies no byte.
+/// Consecutive entries of the log. They are shared slices: a held batch keeps their memory, and a
+/// clone copies no byte.
 #[derive(Clone, Default)]
 pub struct Batch {
     pub(crate) gap: Option<Gap>,
     pub(crate) turns: SmallVec<[TurnEntries; 2]>,
-    /// The entries before this one are not the reader's.
+    /// Entries before this one are not for the reader.
     pub(crate) first: Option<Seq>,
-    /// What it holds costs this.
+    /// The cost of its entries.
     pub(crate) cost: u64,
 }
 
-/// How much it holds, never what.
+/// Shows how much it holds and never the contents.
 impl fmt::Debug for Batch {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("Batch")
@@ -39,7 +39,7 @@ impl Batch {
         self.gap.clone()
     }
 
-    /// Tells of the gap, if there is one: not while the log is locked, since who hears it may be slow.
+    /// Traces the gap, if there is one. Not under the log's lock: the subscriber may be slow.
     pub(crate) fn trace_gap(&self) {
         if let Some(gap) = &self.gap {
             trace::info!(
@@ -53,12 +53,12 @@ impl Batch {
         self.gap.is_none() && self.turns.is_empty()
     }
 
-    /// The entries, in their order.
+    /// The entries, in order.
     pub fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.turns().flatten()
     }
 
-    /// The entries by the turns that found them.
+    /// The entries, grouped by the turns that found them.
     pub(crate) fn turns(&self) -> impl Iterator<Item = impl Iterator<Item = &Entry>> {
         let is_its = |entry: &&Entry| self.first.is_none_or(|first| entry.seq >= first);
         let visible = self.turns.iter().filter(move |turn| turn.iter().any(|it| is_its(&it)));

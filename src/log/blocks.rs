@@ -1,18 +1,18 @@
-//! `Blocks`: the log's spans in order, in blocks of a bounded length: a change in the middle moves
-//! one block at most, and what a stretch costs is summed by blocks.
+//! `Blocks`: the log's spans in order, in blocks of bounded length: a change in the middle moves at
+//! most one block, and the cost of a range is summed by blocks.
 
 use std::{collections::VecDeque, ops::Range};
 
 use super::spans::Span;
 use crate::Seq;
 
-/// A block holds so many spans at most. Two neighbours hold more than half of that together.
+/// Most spans in a block. Two neighbours together hold more than half of this.
 const MOST: usize = 256;
 
-/// A spare part of a block that is smaller than this stays.
+/// A block that is shrunk keeps up to this much spare capacity.
 const SPARE: usize = 16;
 
-/// Some spans that follow each other: one at least.
+/// Consecutive spans: at least one.
 #[derive(Debug, Default)]
 struct Block {
     spans: VecDeque<Span>,
@@ -41,7 +41,7 @@ impl Block {
         self.spans.append(&mut later.spans);
     }
 
-    /// Moves these spans out, and gives what they cost.
+    /// Moves these spans into `into` and returns their cost.
     fn drain(&mut self, places: Range<usize>, into: &mut Vec<Span>) -> u64 {
         let cost = cost_of(self.spans.range(places.clone()));
         into.extend(self.spans.drain(places));
@@ -50,14 +50,14 @@ impl Block {
     }
 }
 
-/// All of them, the oldest in front.
+/// All spans, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Blocks {
     blocks: VecDeque<Block>,
     cost: u64,
 }
 
-/// Where a span is, or would be: also behind a block's last one.
+/// The position of a span; it can also be just behind the last span of a block.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct At {
     block: usize,
@@ -65,7 +65,7 @@ struct At {
 }
 
 impl Blocks {
-    /// What all of them cost.
+    /// The cost of all spans.
     pub(super) fn cost(&self) -> u64 {
         self.cost
     }
@@ -101,7 +101,7 @@ impl Blocks {
         self.blocks.back()?.spans.back()
     }
 
-    /// Where the first span is that begins here or later.
+    /// The position of the first span that begins here or later.
     fn at(&self, seq: Seq) -> At {
         let blocks = self.blocks.partition_point(|block| block.begins_before(seq));
         let Some(block) = blocks.checked_sub(1) else { return At { block: 0, place: 0 } };
@@ -125,14 +125,14 @@ impl Blocks {
         last.into_iter().flatten().chain(earlier.flat_map(|block| block.spans.iter().rev()))
     }
 
-    /// What the spans cost that begin here or later.
+    /// The cost of the spans that begin here or later.
     pub(super) fn cost_from(&self, seq: Seq) -> u64 {
         let At { block, place } = self.at(seq);
         let sum = |blocks: Range<usize>| -> u64 {
             self.blocks.range(blocks).map(|block| block.cost).sum()
         };
         let Some(its) = self.blocks.get(block) else { return 0 };
-        // The shorter way.
+        // Sum the shorter side.
         let all = if block < self.blocks.len() / 2 {
             self.cost - sum(0..block)
         } else {
@@ -141,7 +141,7 @@ impl Blocks {
         all - cost_of(its.spans.range(..place))
     }
 
-    /// Puts these, which are in order, in the place of the spans that begin in `range`. Gives those.
+    /// Replaces the spans that begin in `range` by these, which are in order. Returns the old ones.
     pub(super) fn replace(
         &mut self,
         range: Range<Seq>,
@@ -169,7 +169,7 @@ impl Blocks {
         replaced
     }
 
-    /// Gives where it is now.
+    /// Inserts the span and returns its position.
     fn insert(&mut self, mut at: At, span: Span) -> At {
         let Some(block) = self.blocks.get_mut(at.block) else {
             self.push(span);
@@ -189,7 +189,7 @@ impl Blocks {
         at
     }
 
-    /// Takes out the spans from here on that begin before `end`.
+    /// Moves the spans from `from` on that begin before `end` into `into`.
     fn remove(&mut self, from: At, end: Seq, into: &mut Vec<Span>) {
         let to = self.at(end);
         if to <= from {
@@ -210,7 +210,7 @@ impl Blocks {
         }
     }
 
-    /// Drops a block that is empty, or joins it with the next one, and lets go of what it has to spare.
+    /// Removes an empty block, or joins it with the next one, and frees its spare capacity.
     fn tidy(&mut self, block: usize) {
         let len = |block: usize| self.blocks.get(block).map(|block| block.spans.len());
         if len(block) == Some(0) {

@@ -1,4 +1,4 @@
-//! `ChildLines`: the lines of one child, from its entries. And the log as lines of text.
+//! `ChildLines`: cuts one child's entries into lines. Also writes the log as lines of text.
 
 use std::{
     collections::HashMap,
@@ -10,34 +10,34 @@ use smallvec::SmallVec;
 use super::{Entry, Fact, Line, Lines, LogReader};
 use crate::{ChildId, Source};
 
-/// A line of a child, and where it came from.
+/// A line of a child, and its stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ChildLine {
-    /// The stream.
+    /// The stream that the line came through.
     pub stream: Source,
     /// The line.
     pub line: Line,
 }
 
 /// Cuts one child's entries into lines, each stream on its own. The unterminated last lines come
-/// before the exit, standard output's first; what descendants write afterwards is cut on its own.
+/// before the exit, standard output's first. Output of descendants after it is cut on its own.
 #[derive(Clone, Debug, Default)]
 pub struct ChildLines {
-    /// As a stream begins.
+    /// The cutter that each new stream starts with.
     fresh: Lines,
-    /// In the order of the streams.
+    /// In the order in which the streams appeared.
     streams: SmallVec<[(Source, Lines); 2]>,
 }
 
 impl ChildLines {
-    /// With other settings than the default ones, for all streams.
+    /// Uses these settings for all streams instead of the default ones.
     #[must_use]
     pub fn new(lines: Lines) -> Self {
         ChildLines { fresh: lines, streams: SmallVec::new() }
     }
 
-    /// Takes the child's next fact and gives each line that it completes to `each`.
+    /// Takes the child's next fact and passes each line that it completes to `each`.
     pub fn push(&mut self, fact: &Fact, mut each: impl FnMut(ChildLine)) {
         match fact {
             Fact::Chunk(chunk) => {
@@ -54,7 +54,7 @@ impl ChildLines {
         }
     }
 
-    /// Gives the unterminated rests to `each`.
+    /// Passes the unterminated last lines to `each`.
     pub fn finish(&mut self, mut each: impl FnMut(ChildLine)) {
         for (stream, lines) in &mut self.streams {
             if let Some(line) = lines.finish() {
@@ -65,18 +65,18 @@ impl ChildLines {
 }
 
 impl LogReader {
-    /// Writes the log as text until the policy has stopped, blocking this thread: a line for each
-    /// line of output (`child#1 | text`, with `!` for standard error and `+` for extra descriptors), for each exit (`=`), and for
-    /// each gap. Lines of different children are never mixed.
+    /// Writes the log as text until the policy has stopped, blocking this thread. Writes a line for
+    /// each line of output (`child#1 | text`, with `!` for standard error and `+` for extra
+    /// descriptors), each exit (`=`) and each gap. Lines of different children are never mixed.
     ///
     /// # Errors
     ///
-    /// What the writer gives.
+    /// The writer's error.
     pub fn write_lines(self, mut out: impl Write) -> io::Result<()> {
         let mut children: HashMap<ChildId, ChildLines> = HashMap::new();
         for batch in self.blocking() {
             if let Some(gap) = batch.gap() {
-                // No line goes on after a gap.
+                // No line continues across a gap.
                 finish_all(&mut children, |child| gap.concerns(child), &mut out)?;
                 writeln!(out, "... {} bytes in {} chunks are gone", gap.bytes, gap.chunks)?;
             }

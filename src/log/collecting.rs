@@ -1,4 +1,4 @@
-//! Collecting: the log feeds what it appends to those who collect one child's output, so that no
+//! Collecting: the log passes each new entry to the collectors of its child's output, so that no
 //! bound of the log loses any of it.
 
 use std::collections::HashMap;
@@ -8,17 +8,17 @@ use bytes::Bytes;
 use super::{Chunk, Entry, Fact, MergedLog};
 use crate::{ChildId, Seq, Source};
 
-/// Chunks below this are copied behind each other: each would cost more to keep than its bytes.
+/// Chunks below this size are copied together: keeping one alone would cost more than its bytes.
 const SMALL: usize = 4 * 1024;
 
-/// Small chunks are copied into blocks of this length, which never move.
+/// Small chunks are copied into blocks of this size, which never move.
 const BLOCK: usize = 64 * 1024;
 
 /// One stream's bytes, in parts.
 #[derive(Debug, Default)]
 struct Parts {
     whole: Vec<Bytes>,
-    /// The block in hand.
+    /// The block that small chunks are copied into now.
     block: Vec<u8>,
     len: usize,
 }
@@ -56,9 +56,9 @@ impl Parts {
 pub(crate) struct Collected {
     stdout: Parts,
     stderr: Parts,
-    /// Of every stream.
+    /// The bytes of all streams.
     pub(crate) bytes: u64,
-    /// The child has exited: no more is taken.
+    /// The child has exited: later output is not collected.
     ended: bool,
 }
 
@@ -77,25 +77,25 @@ impl Collected {
         match stream {
             Source::Stdout => self.stdout.push(bytes),
             Source::Stderr => self.stderr.push(bytes),
-            // It is only counted: nobody asks for it.
+            // Only counted: a collector returns standard output and standard error.
             Source::Extra(_) => {}
         }
     }
 
-    /// Adds what came later.
+    /// Adds output that was collected later.
     pub(crate) fn append(&mut self, later: Collected) {
         self.bytes += later.bytes;
         self.stdout.append(later.stdout);
         self.stderr.append(later.stderr);
     }
 
-    /// Puts each stream together, in steps: `pause` is awaited between them.
+    /// Joins each stream's parts, in steps, and awaits `pause` between the steps.
     pub(crate) async fn join<F: Future>(self, mut pause: impl FnMut() -> F) -> (Vec<u8>, Vec<u8>) {
         (join(self.stdout, &mut pause).await, join(self.stderr, &mut pause).await)
     }
 }
 
-/// So much is put together at a time.
+/// The number of bytes that a step copies.
 const STEP: usize = 1024 * 1024;
 
 async fn join<F: Future>(mut parts: Parts, pause: &mut impl FnMut() -> F) -> Vec<u8> {
@@ -119,7 +119,7 @@ async fn join<F: Future>(mut parts: Parts, pause: &mut impl FnMut() -> F) -> Vec
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CollectorId(u64);
 
-/// Who collects.
+/// The collectors of each child.
 #[derive(Debug, Default)]
 pub(super) struct Collectors {
     of: HashMap<ChildId, Vec<(CollectorId, Collected)>>,
@@ -140,7 +140,7 @@ impl Collectors {
 }
 
 impl MergedLog {
-    /// Collects this child's output from the log's end on, and gives that place. Until
+    /// Collects this child's output from the log's end on, and returns that end. Until
     /// [`unpin`](MergedLog::unpin) the log drops nothing from `from` on.
     pub(crate) fn collect(&mut self, child: ChildId, from: Option<Seq>) -> (CollectorId, Seq) {
         let id = CollectorId(self.collectors.next);
@@ -159,13 +159,13 @@ impl MergedLog {
         }
     }
 
-    /// Its history has been read whole.
+    /// The collector's history has been read completely.
     pub(crate) fn unpin(&mut self, id: CollectorId) {
         self.pins.retain(|(its, _)| *its != id);
         self.trim();
     }
 
-    /// Takes what was collected, and collects no more.
+    /// Returns what was collected, and stops collecting.
     pub(crate) fn take_collected(&mut self, child: ChildId, id: CollectorId) -> Option<Collected> {
         let collectors = self.collectors.of.get_mut(&child)?;
         let place = collectors.iter().position(|(its, _)| *its == id)?;

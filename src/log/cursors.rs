@@ -1,24 +1,24 @@
-//! The log's cursors: where each reader is, and what it is handed.
+//! The log's cursors: the position of each reader, and what the reader receives next.
 
 use std::{collections::VecDeque, task::Waker};
 
 use super::{Batch, Concerned, Gap, MergedLog, TurnEntries, spans::Body, totals::Totals};
 use crate::{Overflow, Seq, log::spill::SpillRef, restart::drop_contained};
 
-/// A batch takes whole turns until it holds this much.
+/// A batch takes whole turns until it holds this many bytes.
 const BATCH_COST: u64 = 1024 * 1024;
 
-/// And so many spans at most.
+/// Most spans in a batch.
 const BATCH_PIECES: usize = 1024;
 
-/// Where a reader or a subscription starts. History comes first, then what is new, without a hole
-/// or a repeat; what the log has dropped by then is told as a [`Gap`].
+/// Where a reader or a subscription starts. It receives history first, then new entries, with no
+/// hole and no repeat. Entries that the log has already dropped are reported as a [`Gap`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
     /// At the very first entry.
     Beginning,
-    /// At the entry with this number, also one to come. Where entries from there on are gone, the
-    /// gap may begin somewhat earlier: its counts are exact for what it spans.
+    /// At the entry with this number, which may be a future one. If entries from there on are gone,
+    /// the gap may begin a little earlier: its counts are exact for its own range.
     At(Seq),
     /// At the next entry.
     Now,
@@ -34,18 +34,18 @@ pub(super) struct Cursor {
     /// The totals of everything before `next`.
     pub(super) passed: Totals,
     pub(super) lossless: bool,
-    /// Entries before this are not handed over: it started in the middle of a turn.
+    /// Entries before this are not returned: the cursor may have started in the middle of a turn.
     pub(super) first: Seq,
     pub(super) waker: Option<Waker>,
-    /// Turns that came back from their file, and that it has not passed.
+    /// Turns that were loaded from a file and that the cursor has not passed yet.
     pub(super) loaded: VecDeque<TurnEntries>,
-    /// It waits for that.
+    /// The cursor waits for the spill thread to load turns.
     pub(super) loading: bool,
-    /// What its reader has to load itself, outside the lock.
+    /// The file range that the reader must load itself, outside the lock.
     pub(super) to_load: Option<(Seq, SpillRef)>,
 }
 
-/// A waker is foreign code.
+/// Contained, because a waker is foreign code that may panic.
 impl Drop for Cursor {
     fn drop(&mut self) {
         drop_contained(self.waker.take());
@@ -54,15 +54,15 @@ impl Drop for Cursor {
 
 impl Cursor {
     fn gap(&self, after: Seq, until: Totals, concerned: Concerned) -> Option<Gap> {
-        // Where it is to start later, nothing of what it asked for is gone.
+        // If the reader starts later than the gap ends, it misses nothing.
         if self.first >= after {
             return None;
         }
         Some(Gap::new(self.next, after, until - self.passed, concerned))
     }
 
-    /// Whether what was loaded is what comes next. It can be a part of a span: that may have been
-    /// joined to another one meanwhile.
+    /// Whether the loaded turns contain the next entry. They may be only a part of their span,
+    /// which may have been joined with another one meanwhile.
     pub(super) fn has_loaded(&self) -> bool {
         let first = self.loaded.front().and_then(|turn| turn.first());
         let last = self.loaded.back().and_then(|turn| turn.last());
@@ -70,7 +70,7 @@ impl Cursor {
             && last.is_some_and(|last| last.seq >= self.next)
     }
 
-    /// Takes what is next of the first turn that was loaded, and moves on; what it has passed goes to
+    /// Takes the next entries of the first loaded turn and moves on. Turns that are passed go to
     /// `spent`.
     fn take_loaded(&mut self, batch: &mut Batch, limit: Limit, spent: &mut Vec<TurnEntries>) {
         let Some(turn) = self.loaded.pop_front() else { return };
@@ -85,7 +85,7 @@ impl Cursor {
         }
     }
 
-    /// Takes what is next of a turn, and moves on: all of it, or what the batch has room for.
+    /// Takes the next entries of a turn, all or as many as the batch has room for, and moves on.
     fn take(&mut self, turn: &TurnEntries, batch: &mut Batch, limit: Limit) {
         let Some(first) = turn.first() else { return };
         let from = self.next.0.saturating_sub(first.seq.0) as usize;
@@ -107,7 +107,7 @@ impl Cursor {
         let Some(last) = part.last() else { return };
         (self.next, self.passed) = (last.seq.next(), self.passed + totals);
         batch.cost += totals.cost();
-        // A part is copied: it must not keep the rest of its turn.
+        // A part is copied, so that it does not keep the whole turn in memory.
         let whole = taken == turn.len();
         batch.turns.push(if whole { TurnEntries::clone(turn) } else { part.into() });
     }
@@ -118,7 +118,7 @@ impl Cursor {
 pub(crate) enum Limit {
     /// Whole turns.
     Turns,
-    /// So many bytes, and one entry more at most.
+    /// This many bytes, and at most one entry more.
     Entries(u64),
 }
 
@@ -132,7 +132,7 @@ impl Limit {
 }
 
 impl MergedLog {
-    /// Opens a cursor. A lossless one holds reading back when it is a whole log behind.
+    /// Opens a cursor. A lossless one pauses reading when it is a whole log behind.
     pub(crate) fn open(&mut self, start: Start, lossless: bool) -> CursorId {
         let (next, passed, first) = match start {
             Start::Beginning => (Seq(0), Totals::default(), Seq(0)),
@@ -164,12 +164,12 @@ impl MergedLog {
         id
     }
 
-    /// The start of the span that holds `seq`, or the last milestone before it in what was dropped.
+    /// The start of the span that holds `seq`. If that is dropped, the last milestone before it.
     fn place_before(&self, seq: Seq) -> (Seq, Totals) {
         self.spans.start_of(seq).unwrap_or_else(|| self.milestones.before(seq))
     }
 
-    /// The cursor no longer holds reading back.
+    /// Makes the cursor lossy: it no longer pauses reading.
     pub(crate) fn make_lossy(&mut self, id: CursorId) {
         if let Some(cursor) = self.cursors.get_mut(&id)
             && std::mem::take(&mut cursor.lossless)
@@ -189,8 +189,8 @@ impl MergedLog {
         self.trim();
     }
 
-    /// Hands over what follows the cursor and moves it on; `None` where nothing follows yet, or
-    /// what follows has to come back from its file first: see [`load_for`](MergedLog::load_for).
+    /// Returns what follows the cursor and moves the cursor on. Returns `None` if nothing follows
+    /// yet, or if it must be loaded from a file first: see [`load_for`](MergedLog::load_for).
     pub(crate) fn read(&mut self, id: CursorId, limit: Limit) -> Option<Batch> {
         let (start, dropped) = (self.start(), self.spans.dropped());
         let needed = self.needed();
@@ -207,7 +207,7 @@ impl MergedLog {
             }
             match &span.body {
                 Body::InMemory(entries) => cursor.take(entries, &mut batch, limit),
-                // A batch has its gap in front.
+                // A batch can have a gap only before its first entry.
                 Body::Dropped(_) if !batch.is_empty() => break,
                 Body::Dropped(of) => {
                     batch.gap = cursor.gap(span.after, span.until, Concerned::clone(of));
@@ -233,19 +233,19 @@ impl MergedLog {
             self.needs.remove(from);
             self.needs.add(cursor.next);
         }
-        // Of many readers, most are not the last one.
+        // Usually another cursor is further behind, and there is nothing to trim.
         if self.untrimmed || needed < self.needed() {
             self.trim();
         }
         (!batch.is_empty()).then_some(batch)
     }
 
-    /// What this cursor's reader has to load, outside the lock, before it can read on.
+    /// The file range that this cursor's reader must load, outside the lock, before it can read on.
     pub(crate) fn load_for(&mut self, id: CursorId) -> Option<(Seq, SpillRef)> {
         self.cursors.get_mut(&id)?.to_load.take()
     }
 
-    /// Whether there is something to read for the cursor now.
+    /// Whether the cursor can read something now.
     pub(crate) fn has_more(&mut self, id: CursorId) -> bool {
         let Some(cursor) = self.cursors.get_mut(&id) else { return false };
         match self.spans.covering(cursor.next) {
@@ -262,8 +262,8 @@ impl MergedLog {
         self.cursors.get(&id).is_none_or(|cursor| cursor.next >= self.end)
     }
 
-    /// Reads, or leaves `waker` to be woken by the next append, in the place of an earlier one, which
-    /// is given back: it is to be dropped outside the lock. `Some(None)` at the log's end.
+    /// Reads, or stores `waker` for the next append: `waker` then holds the earlier one, for a drop
+    /// outside the lock. Returns `Some(None)` at the end of a finished log.
     pub(crate) fn read_or_wait(
         &mut self,
         id: CursorId,

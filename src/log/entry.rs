@@ -10,11 +10,11 @@ use crate::{ChildExited, ChildId, Seq, Source, types::Turn};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Entry {
-    /// Its place in the one order.
+    /// Its position in the one order of the log.
     pub seq: Seq,
-    /// The turn of the read loop that found it; entries of one turn are concurrent.
+    /// The turn of the read loop that found it. Entries of one turn are concurrent.
     pub turn: Turn,
-    /// The child that it is about.
+    /// The child that the entry is about.
     pub child: ChildId,
     /// What was observed.
     pub fact: Fact,
@@ -24,18 +24,18 @@ pub struct Entry {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Fact {
-    /// It was spawned; its first fact.
+    /// The child was spawned; always its first fact.
     Spawned {
         /// The process id, for display only: it can be reused once the child has ended.
         pid: i32,
         /// The program as the command named it.
         program: Arc<str>,
     },
-    /// It wrote bytes.
+    /// The child wrote bytes.
     Chunk(Chunk),
-    /// It ended; after every byte that the child itself wrote.
+    /// The child ended. Comes after every byte that the child itself wrote.
     Exited(ChildExited),
-    /// Every pipe of it is at its end: no descendant holds one any more. After `Exited`.
+    /// All of the child's pipes are at their end: no descendant holds one. Comes after `Exited`.
     Closed,
 }
 
@@ -43,19 +43,19 @@ pub enum Fact {
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Chunk {
-    /// The stream that they came through.
+    /// The stream that the bytes came through.
     pub stream: Source,
     /// The bytes: a shared slice, which costs nothing to clone.
     pub bytes: Bytes,
-    /// Whether they came after the child's exit, from a descendant that holds the pipe.
+    /// Whether they came after the child's exit, from a descendant that still holds the pipe.
     pub after_exit: bool,
-    /// The process that wrote them, where the context tells
+    /// The process that wrote them, if known
     /// ([`PolicyHandle::attributed_output`](crate::PolicyHandle::attributed_output)); for display
     /// only.
     pub writer: Option<i32>,
 }
 
-/// How long it is, never what it says: that may be secret.
+/// Shows the length and never the bytes, which may be secret.
 impl fmt::Debug for Chunk {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("Chunk")

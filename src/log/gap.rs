@@ -1,11 +1,11 @@
-//! `Gap`: what stands in the place of entries that are no longer there.
+//! `Gap`: takes the place of entries that are missing.
 
 use smallvec::{SmallVec, smallvec};
 
 use super::totals::Totals;
 use crate::{ChildId, Seq};
 
-/// Entries that are no longer in the log, told in their place.
+/// Entries that are no longer in the log, reported at their position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Gap {
@@ -23,8 +23,8 @@ pub struct Gap {
 }
 
 impl Gap {
-    /// Whether some of what is missing may be this child's. Where only a child's own share has
-    /// dropped something, it is nobody else's.
+    /// Whether this child's entries may be among the missing ones. If only a child's own quota
+    /// dropped entries, the gap concerns that child alone.
     #[must_use]
     pub fn concerns(&self, child: ChildId) -> bool {
         self.concerned.includes(child)
@@ -42,11 +42,11 @@ impl Gap {
     }
 }
 
-/// Whose entries a gap is in place of.
+/// The children whose entries a gap may have replaced.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Concerned {
     Anyone,
-    /// In order, each once.
+    /// Sorted, without repeats.
     Only(SmallVec<[ChildId; 1]>),
 }
 
@@ -68,7 +68,7 @@ impl Concerned {
         }
     }
 
-    /// Those of both.
+    /// The children of both.
     pub(super) fn and(self, other: Self) -> Self {
         let (Concerned::Only(these), Concerned::Only(others)) = (self, other) else {
             return Concerned::Anyone;
@@ -82,7 +82,7 @@ impl Concerned {
         Concerned::of(more)
     }
 
-    /// What a list takes in memory beside what every gap does.
+    /// The extra memory that a list takes.
     pub(super) fn cost(&self) -> u64 {
         match self {
             Concerned::Only(children) if children.spilled() => size_of_val(&children[..]) as u64,

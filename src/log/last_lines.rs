@@ -1,5 +1,5 @@
-//! `LastLines`: a child's last lines, found from its newest entry backwards, so that no more than they
-//! are is kept. Gives what [`ChildLines`](super::ChildLines) gives last.
+//! `LastLines`: finds a child's last lines from its newest entry backwards, so that it keeps only
+//! these lines. Returns the same last lines as [`ChildLines`](super::ChildLines).
 
 use std::collections::BTreeMap;
 
@@ -9,15 +9,15 @@ use smallvec::SmallVec;
 use super::{ChildLine, Entry, Fact, Line, LineEnd, lines::LONGEST};
 use crate::{ChildId, Seq, Source};
 
-/// When a line is complete: at a byte of a chunk, or where every stream's rest is a line.
+/// The position that completes a line: a byte of a chunk, or an entry that ends all streams' lines.
 type Key = (u64, usize, Source);
 
-/// A line whose end is known and whose beginning is not.
+/// A line whose end is known and whose beginning is not yet known.
 #[derive(Debug)]
 struct Open {
     key: Key,
     end: LineEnd,
-    /// What is known of it, the last part first, each with its place.
+    /// The known parts, the last one first, each with its position.
     parts: Vec<(u64, usize, Bytes)>,
     len: usize,
 }
@@ -25,21 +25,21 @@ struct Open {
 #[derive(Debug)]
 enum Tail {
     Open(Open),
-    /// Its older lines are not among the last ones.
+    /// The stream's older lines are not among the last ones.
     Settled,
 }
 
-/// Takes entries from the newest to the oldest. See the module.
+/// Takes entries from the newest to the oldest.
 #[derive(Debug)]
 pub(crate) struct LastLines {
     child: ChildId,
     count: usize,
     longest: usize,
-    /// The last ones by when they are complete; `None` for those that are open.
+    /// The last lines, ordered by the position that completes them; `None` for open lines.
     lines: BTreeMap<Key, Option<ChildLine>>,
-    /// The streams met since `ended`.
+    /// The streams seen since `ended`.
     streams: SmallVec<[(Source, Tail); 2]>,
-    /// The oldest place met where every stream's rest is a line.
+    /// The oldest position seen so far that ends every stream's line.
     ended: u64,
 }
 
@@ -53,7 +53,7 @@ impl LastLines {
         LastLines { child, count, longest, lines, streams, ended: u64::MAX }
     }
 
-    /// Takes the next older entry. `false` when no older one can matter.
+    /// Takes the next older entry. Returns `false` if no older entry can matter.
     pub(crate) fn take(&mut self, entry: &Entry) -> bool {
         if entry.child != self.child {
             return true;
@@ -66,13 +66,13 @@ impl LastLines {
         self.more()
     }
 
-    /// No line goes over this place.
+    /// No line continues across this position.
     pub(crate) fn cut(&mut self, at: Seq) {
         self.close_all();
         self.ended = at.0;
     }
 
-    /// The lines, the oldest first.
+    /// Returns the lines, the oldest first.
     pub(crate) fn finish(mut self) -> Vec<ChildLine> {
         self.close_all();
         self.lines.into_values().flatten().collect()
@@ -82,7 +82,7 @@ impl LastLines {
     pub(crate) fn more(&self) -> bool {
         let full = self.lines.len() >= self.count;
         let oldest = self.lines.first_key_value().map_or(u64::MAX, |((at, ..), _)| *at);
-        // A stream that has not been met can have a rest that is a line at `ended`.
+        // A stream that has not been seen yet may have an unterminated line that ends at `ended`.
         !full
             || (self.count > 0 && oldest <= self.ended)
             || self.streams.iter().any(|(_, tail)| matches!(tail, Tail::Open(_)))
@@ -112,7 +112,7 @@ impl LastLines {
         self.add(at, seq, 0, bytes.slice(..end));
     }
 
-    /// A line of the stream ends here. `false` where it is not one of the last ones.
+    /// A line of the stream ends here. Returns `false` if it is not one of the last lines.
     fn open(&mut self, at: usize, key: Key, end: LineEnd) -> bool {
         let fits = self.insert(key, None);
         if fits {
@@ -121,7 +121,7 @@ impl LastLines {
         fits
     }
 
-    /// Makes it one of the last lines, if it is, in the place of the oldest of them.
+    /// Inserts the line in place of the oldest one. Returns `false` if it is older than all.
     fn insert(&mut self, key: Key, line: Option<ChildLine>) -> bool {
         if self.lines.len() >= self.count {
             let Some((&oldest, _)) = self.lines.first_key_value().filter(|(its, _)| **its < key)
@@ -153,7 +153,7 @@ impl LastLines {
         self.streams.clear();
     }
 
-    /// The beginning of the stream's open line is known: it is a line, or several where it is long.
+    /// The beginning of the open line is reached. A long line is cut into several.
     fn close(&mut self, at: usize) {
         let (stream, tail) = &mut self.streams[at];
         let (stream, tail) = (*stream, std::mem::replace(tail, Tail::Settled));
@@ -171,7 +171,7 @@ impl LastLines {
             *slot = last;
         }
         for cut in (0..cuts).rev() {
-            // It is complete when the first byte that is too much comes.
+            // A part is complete when the first byte after it comes.
             let key = place_of(&parts, (cut + 1) * longest, stream);
             let part = line(cut, LineEnd::Continues);
             if !self.insert(key, part) {
@@ -181,7 +181,7 @@ impl LastLines {
     }
 }
 
-/// Copies a part of a line: a slice would keep its whole chunk.
+/// Copies a part of a line, because a slice would keep the whole chunk in memory.
 fn copy(parts: &[(u64, usize, Bytes)], from: usize, to: usize) -> Bytes {
     let mut copied = Vec::with_capacity(to - from);
     let mut start = 0;

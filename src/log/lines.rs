@@ -6,18 +6,18 @@ use bytes::Bytes;
 
 use super::newlines::each_newline;
 
-/// The longest line by default.
+/// The default maximum length of a line.
 pub(super) const LONGEST: usize = 1024 * 1024;
 
 /// How a line ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LineEnd {
-    /// By its `\n`.
+    /// With its `\n`.
     Newline,
-    /// Not here: it is longer than the maximum, and the next line is its next part.
+    /// Not here: the line is longer than the maximum, and continues in the next one.
     Continues,
-    /// By the end of its stream: the last line, without a `\n`.
+    /// With the end of its stream: the last line, without a `\n`.
     Unterminated,
 }
 
@@ -25,22 +25,22 @@ pub enum LineEnd {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Line {
-    /// The bytes; shared with the chunk unless the line ran over a chunk's end.
+    /// The bytes. Shared with the chunk, unless the line began in an earlier chunk.
     pub bytes: Bytes,
     /// How it ends.
     pub end: LineEnd,
 }
 
 impl Line {
-    /// The line as text; what is not UTF-8 is replaced by U+FFFD.
+    /// The line as text. Bytes that are not UTF-8 are replaced by U+FFFD.
     #[must_use]
     pub fn text(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(&self.bytes)
     }
 }
 
-/// Cuts the chunks of one stream of one child into lines, never tearing one. Use one for each
-/// stream, and `finish` it at the exit so that an unterminated last line is not lost.
+/// Cuts the chunks of one stream of one child into whole lines. Use one for each stream, and call
+/// `finish` at the exit, so that an unterminated last line is not lost.
 ///
 /// ```
 /// use actix_process::log::Lines;
@@ -60,13 +60,13 @@ pub struct Lines {
 }
 
 impl Default for Lines {
-    /// Lines of any length up to 1 MiB, with what stands before the `\n` as it is.
+    /// Lines up to 1 MiB, which keep everything before the `\n`.
     fn default() -> Self {
         Lines { partial: Vec::new(), longest: LONGEST, trim_carriage_return: false }
     }
 }
 
-/// How long the line in hand is, never what it says.
+/// Shows the length of the unfinished line and never its bytes.
 impl fmt::Debug for Lines {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("Lines")
@@ -77,7 +77,7 @@ impl fmt::Debug for Lines {
     }
 }
 
-/// Where the bytes of a line are.
+/// The position of a line's bytes.
 #[derive(Clone, Copy)]
 enum SpillRef {
     Chunk,
@@ -85,23 +85,23 @@ enum SpillRef {
 }
 
 impl Lines {
-    /// The greatest length of a line in bytes, at least 1: a longer one comes in parts of this
-    /// length, each but the last one [`LineEnd::Continues`]. So no child can fill the memory with
-    /// a line that never ends.
+    /// The maximum length of a line in bytes, at least 1. A longer line comes in parts of this
+    /// length, each but the last one [`LineEnd::Continues`]. So a child whose line never ends
+    /// cannot fill the memory.
     #[must_use]
     pub fn longest(mut self, bytes: usize) -> Self {
         self.longest = bytes.max(1);
         self
     }
 
-    /// Takes the `\r` off a line that ends with `\r\n`.
+    /// Removes the `\r` from a line that ends with `\r\n`.
     #[must_use]
     pub fn trim_carriage_return(mut self) -> Self {
         self.trim_carriage_return = true;
         self
     }
 
-    /// Takes the next chunk and gives each line that it completes to `each`.
+    /// Takes the next chunk and passes each line that it completes to `each`.
     pub fn push(&mut self, chunk: &Bytes, mut each: impl FnMut(Line)) {
         self.cut(chunk, |line, place, end| {
             let bytes = match place {
@@ -112,7 +112,7 @@ impl Lines {
         });
     }
 
-    /// The same for who keeps no line: it is lent, which costs less than to share it.
+    /// As `push`, but lends the lines: cheaper if the caller keeps no line.
     #[inline]
     pub fn visit(&mut self, chunk: &[u8], mut each: impl FnMut(&[u8], LineEnd)) {
         self.cut(chunk, |line, _, end| each(line, end));
@@ -142,7 +142,7 @@ impl Lines {
         }
     }
 
-    /// Adds to the line in hand, and gives away the parts that make it too long.
+    /// Adds to the unfinished line, and passes on the parts that would make it too long.
     fn keep(&mut self, mut bytes: &[u8], each: &mut impl FnMut(&[u8], SpillRef, LineEnd)) {
         while self.partial.len() + bytes.len() > self.longest {
             let (fits, rest) = bytes.split_at(self.longest - self.partial.len());
@@ -154,7 +154,7 @@ impl Lines {
         self.partial.extend_from_slice(bytes);
     }
 
-    /// The unterminated rest, if there is one.
+    /// Returns the unterminated last line, if there is one.
     #[must_use]
     pub fn finish(&mut self) -> Option<Line> {
         let bytes = Bytes::from(std::mem::take(&mut self.partial));

@@ -1,5 +1,5 @@
-//! `MergedLog`: the bounded log itself. Pure: no thread, no clock, and what went to files it only
-//! names. Its cursors are in `cursors`, and what it tells the spill thread in `spilling`.
+//! `MergedLog`: the bounded log itself. Pure: no thread, no clock; it only names what is in files.
+//! Its cursors are in `cursors`, and its orders to the spill thread in `spilling`.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -16,17 +16,17 @@ use super::{
 };
 use crate::{ChildId, Overflow, Seq, log::spill::SpillRef, types::Quota};
 
-/// At most so many spans are dropped at a time: what is left over goes at the next occasion.
+/// Most spans dropped at a time. The rest is dropped at the next opportunity.
 const DROPS: usize = 1024;
 
-/// The log: whole turns, the oldest in front.
+/// The log: whole turns, oldest first.
 pub(crate) struct MergedLog {
     pub(super) bound: u64,
     pub(super) overflow: Overflow,
     pub(super) spans: Spans,
     pub(super) end: Seq,
     pub(super) appended: Totals,
-    /// Places in what was dropped, for the readers that ask for one of them.
+    /// Totals at some dropped positions, for readers that start there.
     pub(super) milestones: Milestones,
     pub(super) cursors: BTreeMap<CursorId, Cursor>,
     pub(super) next_cursor: u64,
@@ -34,12 +34,12 @@ pub(crate) struct MergedLog {
     pub(super) quotas: Quotas,
     pub(super) spilling: Spilling,
     pub(super) collectors: Collectors,
-    /// What is read for collectors: nothing from there on is dropped.
+    /// Histories that collectors are reading: nothing from these positions on is dropped.
     pub(super) pins: Vec<(CollectorId, Seq)>,
-    /// There is more to drop.
+    /// `trim` stopped early: there is more to drop.
     pub(super) untrimmed: bool,
     pub(super) finished: bool,
-    /// For when it is no longer locked.
+    /// What to do after the log is unlocked.
     pub(super) after: Afterwards,
 }
 
@@ -71,7 +71,7 @@ impl MergedLog {
         self.end
     }
 
-    /// Where what is still there begins.
+    /// The first entry that is not dropped.
     pub(super) fn start(&self) -> Seq {
         self.spans.front().map_or(self.end, |span| span.first)
     }
@@ -93,7 +93,7 @@ impl MergedLog {
         self.wake();
     }
 
-    /// Ends the log: readers that have read everything are told so.
+    /// Ends the log, and wakes the readers so that those at the end see it.
     pub(crate) fn finish(&mut self) {
         self.finished = true;
         self.spill_no_more();
@@ -111,7 +111,7 @@ impl MergedLog {
         self.needs.first().map_or(0, |needed| self.spans.cost_from(needed))
     }
 
-    /// A lossless cursor that is as far behind as any.
+    /// One of the lossless cursors that are furthest behind.
     pub(crate) fn slowest(&self) -> Option<CursorId> {
         let needed = self.needs.first()?;
         let mut cursors = self.cursors.iter();
@@ -124,7 +124,7 @@ impl MergedLog {
         if self.pins.is_empty() {
             return room;
         }
-        // While a history is read nothing goes: a moment, for which the log may grow by a half.
+        // While a collector reads history, nothing is dropped: briefly, the log may grow by a half.
         room.min((self.bound + self.bound / 2).saturating_sub(self.spans.cost()))
     }
 
@@ -133,8 +133,8 @@ impl MergedLog {
         self.needs.first().unwrap_or(self.end)
     }
 
-    /// Drops the oldest turns over the bound, as far as no lossless cursor still needs them. A file
-    /// keeps nothing that nobody needs.
+    /// Drops the oldest turns over the bound that no lossless cursor needs. Frees every file range
+    /// that no lossless cursor needs.
     pub(super) fn trim(&mut self) {
         let needed = self.needed();
         let pinned = self.pins.iter().map(|(_, from)| *from).min();
@@ -151,7 +151,7 @@ impl MergedLog {
             }
             drops += 1;
         }
-        // Behind what is kept in memory, too.
+        // File ranges can also follow spans that are kept in memory.
         while drops < DROPS
             && let Some(first) = self.spans.spilled_before(needed)
         {
@@ -163,8 +163,7 @@ impl MergedLog {
         self.spilling.notify_if(self.spills() || self.untrimmed);
     }
 
-    /// What a span held goes when the log is no longer locked: to the spill thread, if it is a place
-    /// in a file.
+    /// Frees the span's contents after the log is unlocked. The spill thread frees file ranges.
     fn discard(&mut self, span: Span) {
         match span.body {
             Body::OnDisk(place) => self.retire(*place),
@@ -172,17 +171,17 @@ impl MergedLog {
         }
     }
 
-    /// Nothing needs this place any more.
+    /// Frees a file range that nothing needs any more.
     pub(super) fn retire(&mut self, place: SpillRef) {
         self.after.places.extend(self.spilling.retire(place));
     }
 
-    /// Gives a child a share of its own.
+    /// Gives a child a quota of its own.
     pub(crate) fn set_quota(&mut self, child: ChildId, share: Quota) {
         self.quotas.set(child, share);
     }
 
-    /// Acts on a child's share: it is blocked, or the oldest of it goes.
+    /// Enforces a child's quota: blocks the child, or spills or drops its oldest chunks.
     fn enforce_quota(&mut self, child: ChildId, start: Seq, needed: Seq) {
         let spills = self.spilling.works(self.spans.in_files());
         let Some(share) = self.quotas.get_mut(child) else { return };
@@ -193,13 +192,13 @@ impl MergedLog {
         match share.of.overflow {
             Overflow::Spill if spills => {
                 let excess = share.take_excess();
-                // What is on its way is still in memory: not much of it, or the child waits.
+                // Chunks being spilled are still in memory: too many of them block the child.
                 let over = share.spilling > share.of.bytes;
                 self.quotas.block(child, over);
                 self.spill_chunks(child, &excess);
             }
             Overflow::Block | Overflow::Spill => {
-                // What was on its way when the files became full still is in memory.
+                // Chunks whose spilling the full files stopped are still in memory.
                 let over = share.held + share.spilling > share.of.bytes;
                 self.quotas.block(child, over);
             }
@@ -212,7 +211,7 @@ impl MergedLog {
         }
     }
 
-    /// Makes spans of their own of these chunks of a child, and gives each to `each`.
+    /// Splits off these chunks of a child as spans of their own, and passes each to `each`.
     pub(super) fn each_isolated(
         &mut self,
         child: ChildId,
@@ -233,15 +232,14 @@ impl MergedLog {
         }
     }
 
-    /// A span is gone: a gap stands in its place.
+    /// Replaces a span by a gap.
     pub(super) fn lose(&mut self, first: Seq, concerned: Concerned) {
         if let Some(span) = self.spans.lose(first, concerned) {
             self.discard(span);
         }
     }
 
-    /// The children whose quotas say that they are to be read no more (`true`) or again, since the
-    /// last call.
+    /// The children to pause (`true`) or to resume because of their quotas, since the last call.
     pub(crate) fn quota_changes(&mut self) -> Vec<(ChildId, bool)> {
         let blocked: Vec<ChildId> = self.quotas.blocked().iter().copied().collect();
         let (start, needed) = (self.start(), self.needed());
@@ -250,13 +248,13 @@ impl MergedLog {
         self.quotas.take_changes()
     }
 
-    /// Whether some child waits for its share, or has waited for it.
+    /// Whether a child is blocked by its quota, or was until now.
     pub(crate) fn quotas_wait(&self) -> bool {
         self.quotas.wait()
     }
 }
 
-/// How much there is, never what.
+/// Shows how much the log holds and never its contents.
 impl fmt::Debug for MergedLog {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("MergedLog")

@@ -14,20 +14,20 @@ use crate::{
     types::Turn,
 };
 
-/// One thing that happens to a log.
+/// One step of a test.
 #[derive(Clone, Debug)]
 enum Step {
-    /// A turn with chunks of these lengths, by these children.
+    /// A turn with chunks of these lengths from these children.
     Turn(Vec<(u64, usize)>),
     /// A reader, at the beginning, at this part of 1,000 of the log (or past it), or now.
     Open {
         lossless: bool,
         place: Option<u64>,
     },
-    /// A reader takes whole turns, or so much.
+    /// A reader takes whole turns, or this many bytes.
     Read(usize, Option<u64>),
     Close(usize),
-    /// The spill thread does so many things.
+    /// The spill thread does this many things.
     Spill(usize),
 }
 
@@ -43,16 +43,16 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What a reader of the model has been handed.
+/// What a reader of the model has received.
 struct Reader {
     id: CursorId,
     lossless: bool,
     next: u64,
-    /// The first entry that it is owed.
+    /// The first entry that the reader must receive.
     first: u64,
-    /// Whether it may be told of a gap that begins before what it asked for.
+    /// Whether a gap may still begin before the entry that the reader asked for.
     fresh: bool,
-    /// Where the log ended when it began: what was gone by then is none of its loss.
+    /// The log's end when the reader began: entries dropped before that are not the reader's loss.
     opened: u64,
     delivered: u64,
     gaps: u64,
@@ -60,28 +60,28 @@ struct Reader {
 
 const BOUND: u64 = 4_096;
 
-/// A log beside a model of it: what was written, and what each reader was handed.
+/// A log beside a model of it: what was written, and what each reader received.
 struct Model {
     log: MergedLog,
-    /// As the spill thread has it.
+    /// The spill thread's files.
     store: Option<Store>,
     _directory: TempDir,
     readers: Vec<Reader>,
     written: u64,
     /// The bytes before each entry.
     before: Vec<u64>,
-    /// The next byte of each child: a child's bytes count upwards.
+    /// The next byte of each child, whose bytes count upwards.
     next_byte: HashMap<u64, u8>,
-    /// Where each reader has come in each child's bytes.
+    /// How far each reader has come in each child's bytes.
     seen: HashMap<(CursorId, u64), u8>,
     turn: u64,
 }
 
-/// The child whose share drops the oldest.
+/// The child whose quota drops the oldest chunks.
 const DROPS: u64 = 0;
-/// The child whose share goes to files.
+/// The child whose quota spills to files.
 const SPILLS: u64 = 1;
-/// The child whose share blocks it.
+/// The child whose quota blocks it.
 const BLOCKS: u64 = 2;
 
 impl Model {
@@ -109,7 +109,7 @@ impl Model {
         }
     }
 
-    /// Does one thing that the spill thread does; false where there is none.
+    /// Does one piece of the spill thread's work. Returns false if there is none.
     fn spill(&mut self) -> bool {
         let Some(store) = &mut self.store else { return false };
         let Some(work) = self.log.spill_work() else { return false };
@@ -127,7 +127,7 @@ impl Model {
         true
     }
 
-    /// What the sums say is what the spans cost.
+    /// The sums equal the costs of the spans.
     fn check_costs(&self) -> Result<(), TestCaseError> {
         let spans: Vec<_> = self.log.spans.from(Seq(0)).collect();
         let whole = spans.windows(2).all(|two| two[0].after == two[1].first);
@@ -191,7 +191,7 @@ impl Model {
         self.before.get(seq as usize).copied().unwrap_or(self.written)
     }
 
-    /// As a reader does: what is in a file it loads itself where no spill thread does.
+    /// Reads as a reader does, and loads file ranges itself if no spill thread does.
     fn read_on(log: &mut MergedLog, id: CursorId, limit: Limit) -> Option<Batch> {
         loop {
             if let Some(batch) = log.read(id, limit) {
@@ -298,7 +298,7 @@ proptest! {
                 model.spill();
             }
             let reader = &model.readers[reader];
-            // One that asked for what has not come yet may have nothing.
+            // A reader that asked for future entries may have received nothing.
             if reader.next == model.log.end().0 {
                 let before = model.bytes_before(reader.first);
                 prop_assert_eq!(before + reader.delivered + reader.gaps, model.written);

@@ -1,10 +1,10 @@
-//! `Needs`: what the lossless cursors still need, kept so that the first of them is known at once.
+//! `Needs`: the positions of the lossless cursors, kept so that the first one is found at once.
 
 use std::collections::BTreeMap;
 
 use crate::Seq;
 
-/// How many lossless cursors are at each place.
+/// How many lossless cursors are at each position.
 #[derive(Debug, Default)]
 pub(super) struct Needs(BTreeMap<Seq, usize>);
 

@@ -1,24 +1,24 @@
-//! `Quotas`: how much of the log the children that have a share use of it. Pure bookkeeping; the
-//! log acts on it.
+//! `Quotas`: how much memory of the log each child with a quota uses. Pure bookkeeping; the log
+//! acts on it.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use super::{Entry, Fact, totals::Totals};
 use crate::{ChildId, Seq, types::Quota};
 
-/// One child's share.
+/// One child's quota and its use.
 #[derive(Debug)]
 pub(super) struct QuotaUse {
     pub(super) of: Quota,
     /// Its chunks in memory, and their costs.
     chunks: VecDeque<(Seq, u64)>,
     pub(super) held: u64,
-    /// What is on its way to a file.
+    /// The cost of the chunks that are being spilled.
     pub(super) spilling: u64,
 }
 
 impl QuotaUse {
-    /// Forgets the chunks before this place.
+    /// Forgets the chunks before this position.
     pub(super) fn forget_before(&mut self, place: Seq) {
         while let Some(&(seq, cost)) = self.chunks.front()
             && seq < place
@@ -28,7 +28,7 @@ impl QuotaUse {
         }
     }
 
-    /// Gives the oldest chunks that are over the share, and forgets them.
+    /// Forgets the oldest chunks that are over the quota, and returns them.
     pub(super) fn take_excess(&mut self) -> Vec<Seq> {
         let mut excess = Vec::new();
         while self.held > self.of.bytes
@@ -41,12 +41,12 @@ impl QuotaUse {
     }
 }
 
-/// The quotas, and which children are not to be read because of theirs.
+/// The quotas, and the children that are blocked by theirs.
 #[derive(Debug, Default)]
 pub(super) struct Quotas {
     of: HashMap<ChildId, QuotaUse>,
     blocked: BTreeSet<ChildId>,
-    /// Those for whom that has changed.
+    /// The children that were blocked or unblocked since the last `take_changes`.
     changed: BTreeSet<ChildId>,
 }
 
@@ -60,7 +60,7 @@ impl Quotas {
         self.of.get_mut(&child)
     }
 
-    /// Counts new entries, and gives the children whose quotas they are from.
+    /// Counts new entries, and returns the children whose quotas they use.
     pub(super) fn count(&mut self, entries: &[Entry]) -> BTreeSet<ChildId> {
         let mut counted = BTreeSet::new();
         if self.of.is_empty() {
@@ -76,7 +76,7 @@ impl Quotas {
                         counted.insert(entry.child);
                     }
                 }
-                // What is left of it counts for the whole log only.
+                // From now on the child's entries count only for the whole log.
                 Fact::Closed => {
                     self.of.remove(&entry.child);
                     self.blocked.remove(&entry.child);

@@ -1,4 +1,4 @@
-//! `LogReader`: a cursor of the user's own on the merged log, pulled instead of pushed.
+//! `LogReader`: the user's own cursor on the merged log, pulled instead of pushed.
 
 use std::{
     fmt,
@@ -13,17 +13,17 @@ use futures_core::Stream;
 
 use super::{Batch, CursorId, Limit, SharedLog, Start};
 
-/// A stream that is always ready pauses after this time, so that its thread comes round to its other
-/// tasks and its timers.
+/// A stream that is always ready pauses after this time, so that its thread's other tasks and
+/// timers can run.
 const BUSY: Duration = Duration::from_millis(5);
 
-/// Reads the merged log from a place of its own. It loses nothing: when it is a whole log behind,
-/// reading pauses and the children block as on a full pipe, so read on, drop it, or make it
+/// Reads the merged log at its own pace. It loses nothing: when it is a whole log behind, reading
+/// pauses and the children block as on a full pipe. So read on, drop it, or make it
 /// [`lossy`](LogReader::lossy).
 ///
 /// It is an async stream of batches; [`next`](LogReader::next) and
-/// [`blocking`](LogReader::blocking) read it without one. A reader that always has more to read leaves
-/// its thread's other tasks and timers their turns.
+/// [`blocking`](LogReader::blocking) read it without one. A reader that always has more to read
+/// still lets its thread's other tasks and timers run.
 pub struct LogReader {
     log: Arc<SharedLog>,
     cursor: CursorId,
@@ -43,7 +43,7 @@ impl LogReader {
         LogReader { log, cursor, ready_since: None }
     }
 
-    /// Never holds reading back from now on: what the log drops meanwhile is told as a gap.
+    /// From now on this reader never pauses reading. Dropped entries are reported as a gap.
     #[must_use]
     pub fn lossy(self) -> Self {
         self.log.lock().make_lossy(self.cursor);
@@ -51,8 +51,8 @@ impl LogReader {
         self
     }
 
-    /// Waits for entries after the last batch. `None` once the policy has stopped and everything
-    /// has been read. Cancel-safe: a dropped call takes nothing.
+    /// Waits for entries after the last batch. Returns `None` once the policy has stopped and
+    /// everything has been read. Cancel-safe: a dropped call takes nothing.
     pub async fn next(&mut self) -> Option<Batch> {
         std::future::poll_fn(|context| self.poll_fairly(context)).await
     }
@@ -60,7 +60,7 @@ impl LogReader {
     fn poll_fairly(&mut self, context: &mut Context<'_>) -> Poll<Option<Batch>> {
         if self.ready_since.is_some_and(|since| since.elapsed() >= BUSY) {
             self.ready_since = None;
-            // tokio wakes it only after it has polled its timers; outside of tokio it is at once.
+            // tokio wakes the task only after polling its timers; without tokio, at once.
             if pin!(tokio::task::yield_now()).poll(context).is_pending() {
                 return Poll::Pending;
             }
@@ -85,7 +85,7 @@ impl LogReader {
         }
     }
 
-    /// The entries that are there now, or `None`.
+    /// Returns the entries that are available now, or `None`.
     pub fn try_next(&mut self) -> Option<Batch> {
         let batch = self.log.read(self.cursor, Limit::Turns);
         self.log.room_changed();
@@ -93,11 +93,11 @@ impl LogReader {
         batch
     }
 
-    /// The same batches as an iterator that blocks the thread while there are none, for threads
-    /// outside of any async runtime.
+    /// Returns the same batches as an iterator that blocks the thread until there are more, for
+    /// threads outside of any async runtime.
     pub fn blocking(self) -> impl Iterator<Item = Batch> {
         std::iter::from_fn(move || {
-            // The iterator may have gone to another thread since the last call.
+            // The iterator may have moved to another thread since the last call.
             let waker = Waker::from(Arc::new(Unpark(thread::current())));
             loop {
                 match self.poll(&waker) {

@@ -1,5 +1,5 @@
-//! `SharedLog`: the merged log under its lock. What the log lets go of while it is locked (wakers,
-//! chunks, files) goes after the lock.
+//! `SharedLog`: the merged log under its lock. Wakers, chunks and files that the log releases while
+//! it is locked are dropped after the lock.
 
 use std::{
     fmt,
@@ -15,15 +15,15 @@ use std::{
 use super::{Batch, CursorId, Limit, MergedLog, TurnEntries, cursors::Cursor, spans::Span};
 use crate::{Overflow, log::spill::SpillRef, pipes::LoopWake, restart::Wakers};
 
-/// What is to be done when the log is no longer locked: each part does it at its drop.
+/// What to drop after the log is unlocked: dropping each part does its work.
 #[derive(Default)]
 pub(super) struct Afterwards {
     pub(super) wakers: Wakers,
-    /// Chunks may be many, and the last place in a file removes that.
+    /// There may be many chunks, and dropping the last reference to a file removes the file.
     pub(super) spans: Vec<Span>,
     pub(super) places: Vec<SpillRef>,
     pub(super) turns: Vec<TurnEntries>,
-    /// With a foreign waker.
+    /// A cursor may hold a foreign waker.
     pub(super) cursors: Vec<Cursor>,
 }
 
@@ -32,27 +32,27 @@ pub(crate) struct SharedLog {
     log: Mutex<MergedLog>,
     /// How many threads wait for the lock.
     wanted: AtomicUsize,
-    /// The read loop waits for a reader to move on.
+    /// The read loop waits until a reader moves on.
     waits_for_room: AtomicBool,
     wake: Arc<LoopWake>,
 }
 
 impl SharedLog {
-    /// `wake` is the read loop's, which appends.
+    /// `wake` wakes the read loop, which appends.
     pub(crate) fn new(bound: u64, overflow: Overflow, wake: Arc<LoopWake>) -> Self {
         let log = Mutex::new(MergedLog::new(bound, overflow));
         let (wanted, waits_for_room) = (AtomicUsize::new(0), AtomicBool::new(false));
         SharedLog { log, wanted, waits_for_room, wake }
     }
 
-    /// After a reader moved on: wakes the loop if it waits for room.
+    /// Called after a reader has moved on: wakes the read loop if it waits for room.
     pub(crate) fn room_changed(&self) {
         if self.waits_for_room.load(SeqCst) {
             self.wake.notify();
         }
     }
 
-    /// For the loop: whether it is to be woken when a reader moves on. Returns it.
+    /// For the read loop: sets whether a reader that moves on wakes it. Returns `wait`.
     pub(crate) fn wait_for_room(&self, wait: bool) -> bool {
         self.waits_for_room.store(wait, SeqCst);
         wait
@@ -77,15 +77,15 @@ impl SharedLog {
         LockedLog { log, after: Afterwards::default() }
     }
 
-    /// Reads on: see [`MergedLog::read`]. What is in a file is loaded here where there is no spill
+    /// Reads on: see [`MergedLog::read`]. Loads what is in a file itself if there is no spill
     /// thread any more.
     pub(crate) fn read(&self, id: CursorId, limit: Limit) -> Option<Batch> {
         self.try_read(id, |log| log.read(id, limit))
     }
 
-    /// The same, or `waker` is left: see [`MergedLog::read_or_wait`].
+    /// Reads, or leaves `waker`: see [`MergedLog::read_or_wait`].
     pub(crate) fn read_or_wait(&self, id: CursorId, waker: &Waker) -> Option<Option<Batch>> {
-        // A waker is foreign code: it is cloned before the lock, and a replaced one dropped after it.
+        // A waker is foreign code: clone it before the lock, and drop a replaced one after it.
         let mut waker = Some(waker.clone());
         self.try_read(id, |log| log.read_or_wait(id, &mut waker))
     }
@@ -108,7 +108,7 @@ impl SharedLog {
         }
     }
 
-    /// For who locks it again and again: the lock is not fair, so others come first here.
+    /// For a thread that locks often: the lock is not fair, so let waiting threads go first.
     pub(crate) fn give_way(&self) {
         while self.wanted.load(SeqCst) > 0 {
             thread::yield_now();
@@ -124,7 +124,7 @@ impl fmt::Debug for SharedLog {
 
 /// The locked log.
 pub(crate) struct LockedLog<'a> {
-    // The order matters: the lock goes first.
+    // The field order matters: the lock is released first.
     log: MutexGuard<'a, MergedLog>,
     after: Afterwards,
 }

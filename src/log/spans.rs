@@ -1,5 +1,5 @@
-//! `Spans`: what the log holds, in order and without a hole: turns, what a child's share has
-//! dropped of them, and what went to files.
+//! `Spans`: what the log holds, in order and without a hole: turns in memory, gaps that quotas
+//! left, and file ranges.
 
 use std::{collections::BTreeSet, mem::discriminant, ops::Range};
 
@@ -12,24 +12,24 @@ use super::{
 };
 use crate::{ChildId, Seq, log::spill::SpillRef};
 
-/// Where a span's entries are. What is rare is boxed: most spans are turns in memory, one for each
-/// turn of the loop.
+/// Where a span's entries are. The rare variants are boxed: most spans are turns in memory, one for
+/// each turn of the read loop.
 #[derive(Debug)]
 pub(super) enum Body {
     /// In memory.
     InMemory(TurnEntries),
-    /// Nowhere: a gap stands in their place.
+    /// Nowhere: a gap takes their place.
     Dropped(Box<Concerned>),
     /// In a file.
     OnDisk(Box<SpillRef>),
 }
 
-/// Some entries that follow each other.
+/// Consecutive entries.
 #[derive(Debug)]
 pub(super) struct Span {
     pub(super) first: Seq,
     pub(super) after: Seq,
-    /// The totals of everything up to its end.
+    /// The totals of everything up to the span's end.
     pub(super) until: Totals,
     cost: u64,
     pub(super) body: Body,
@@ -41,7 +41,7 @@ impl Span {
         Span { first, after, until, cost, body: Body::Dropped(Box::new(concerned)) }
     }
 
-    /// What it costs in memory.
+    /// Its cost in memory.
     pub(super) fn cost(&self) -> u64 {
         self.cost
     }
@@ -51,9 +51,9 @@ impl Span {
 #[derive(Debug, Default)]
 pub(super) struct Spans {
     blocks: Blocks,
-    /// The totals of everything before the first of them.
+    /// The totals of everything before the first span.
     dropped: Totals,
-    /// Those that are in files, by their first entries.
+    /// The first entries of the spans that are in files.
     spilled: BTreeSet<Seq>,
 }
 
@@ -66,7 +66,7 @@ impl Spans {
         self.dropped
     }
 
-    /// A turn at the end.
+    /// Appends a turn.
     pub(super) fn push(&mut self, entries: TurnEntries, until: Totals) {
         let before = self.blocks.back().map_or(self.dropped, |last| last.until);
         here(entries, before, until).into_iter().for_each(|span| self.blocks.push(span));
@@ -89,7 +89,7 @@ impl Spans {
         }
     }
 
-    /// Puts these in the place of the spans that begin in `range`. Gives those.
+    /// Replaces the spans that begin in `range` by these. Returns the old ones.
     fn replace(&mut self, range: Range<Seq>, with: impl IntoIterator<Item = Span>) -> Vec<Span> {
         let replaced = self.blocks.replace(range, with);
         replaced.iter().for_each(|span| self.forget(span));
@@ -117,7 +117,7 @@ impl Spans {
         self.from(first).next().filter(|span| span.first == first)
     }
 
-    /// From the span that holds this entry on.
+    /// The spans from the one that holds this entry on.
     pub(super) fn pieces_from(&self, seq: Seq) -> impl Iterator<Item = &Span> {
         self.from(self.covering(seq).map_or(seq, |span| span.first))
     }
@@ -132,7 +132,7 @@ impl Spans {
         self.blocks.before(seq)
     }
 
-    /// What the spans that hold entries from here on cost.
+    /// The cost of the spans that hold entries from here on.
     pub(super) fn cost_from(&self, seq: Seq) -> u64 {
         self.blocks.cost_from(self.covering(seq).map_or(seq, |span| span.first))
     }
@@ -142,14 +142,14 @@ impl Spans {
         self.spilled.len()
     }
 
-    /// The first span in a file, where it ends before this place.
+    /// The first span in a file, if it ends before this position.
     pub(super) fn spilled_before(&self, place: Seq) -> Option<Seq> {
         let first = *self.spilled.first()?;
         self.covering(first).is_some_and(|span| span.after <= place).then_some(first)
     }
 
-    /// Makes spans of their own of the child's chunks, up to the one with the number `last`, in the
-    /// span that holds `seq`, where that is in memory, and gives their first entries.
+    /// Splits the in-memory span that holds `seq` so that each run of the child's chunks up to
+    /// `last` is its own span. Returns the runs' first entries.
     pub(super) fn isolate(&mut self, seq: Seq, last: Seq, child: ChildId) -> SmallVec<[Seq; 4]> {
         let mut its = SmallVec::new();
         let Some(Span { first, after, body: Body::InMemory(entries), .. }) = self.covering(seq)
@@ -176,9 +176,9 @@ impl Spans {
         its
     }
 
-    /// Makes one gap of a span and its neighbours. Gives the span.
+    /// Makes a span and the gaps beside it one gap. Returns the span.
     pub(super) fn lose(&mut self, first: Seq, concerned: Concerned) -> Option<Span> {
-        // What is some children's stays theirs.
+        // A gap that concerns only some children does not join one that may concern any child.
         let joins = |span: &&Span| matches!(&span.body, Body::Dropped(of) if discriminant(&**of) == discriminant(&concerned));
         let span = self.exactly(first)?;
         let start = self.until(first).next().filter(joins).map_or(first, |span| span.first);
@@ -195,8 +195,8 @@ impl Spans {
         lost
     }
 
-    /// Makes one span of those from `first` to `after`, whose entries are now in this place. Not
-    /// where some of them have changed meanwhile.
+    /// Replaces the spans from `first` to `after` by one span in this file range. Returns false if
+    /// some of them have changed meanwhile.
     pub(super) fn spilled(&mut self, first: Seq, after: Seq, mut at: SpillRef, most: u64) -> bool {
         let (mut end, mut until) = (first, self.before(first));
         for span in self.from(first).take_while(|span| span.first < after) {
@@ -208,7 +208,7 @@ impl Spans {
         if end != after {
             return false;
         }
-        // One that goes on where the span before it ends, in the log and in the file, joins it.
+        // If the span before it ends here, in the log and in the file, both become one.
         let mut start = first;
         if let Some(Span { first: before, body: Body::OnDisk(earlier), .. }) =
             self.until(first).next()
@@ -218,8 +218,8 @@ impl Spans {
             (at, start) = (both, *before);
         }
         let body = Body::OnDisk(Box::new(at));
-        // Those in files are bounded by their number. Who wrote the turns has them still, and frees
-        // them when the log is not locked.
+        // Cost 0: spans in files are bounded by their number. The spill thread still holds the
+        // turns and frees them while the log is not locked.
         self.replace(start..after, Some(Span { first: start, after, until, cost: 0, body }));
         self.spilled.insert(start);
         true

@@ -1,4 +1,4 @@
-//! `SpawnOrder`: each child's output whole, in the order of the spawns.
+//! `SpawnOrder`: passes on each child's whole output, in the order of the spawns.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -8,17 +8,17 @@ use std::{
 use super::{Entry, Fact};
 use crate::ChildId;
 
-/// Turns arrival order into registration order, as `--keep-order` and output-sync tools do: the
-/// first child's entries come live, those of the later ones when everyone before them has exited.
+/// Turns arrival order into spawn order, as `--keep-order` and output-sync tools do: the first
+/// child's entries come live, a later child's when all children before it have exited.
 ///
-/// Of children that are deterministic themselves, and that are spawned one after the other, the
-/// bytes come out the same from run to run, however their writes meet. What cannot be known stays
-/// unknown: the order between two pipes of one child (let it send both down one,
-/// [`ErrorTo::WithStdout`](crate::ErrorTo::WithStdout)), and when a descendant that outlives
-/// its child writes: those bytes come when they come.
+/// If the children are deterministic and are spawned one after the other, the bytes come out the
+/// same in every run, however their writes overlap. Two things stay unknown: the order between two
+/// pipes of one child (send both down one pipe with
+/// [`ErrorTo::WithStdout`](crate::ErrorTo::WithStdout)), and when a descendant that outlives its
+/// child writes: its bytes come as they arrive.
 ///
-/// It holds what the later children have written so far, in memory, as shared slices. It needs a
-/// reader without gaps: one that misses an exit waits for it until [`finish`](Self::finish).
+/// It holds the later children's output in memory, as shared slices. It needs a reader without
+/// gaps: if it misses an exit, it waits for it until [`finish`](Self::finish).
 ///
 /// ```no_run
 /// # use actix_process::{PolicyHandle, Start, log::SpawnOrder};
@@ -34,7 +34,7 @@ use crate::ChildId;
 /// ```
 #[derive(Default)]
 pub struct SpawnOrder {
-    /// The children that have not had their turn, the first one live.
+    /// The children whose output is not complete yet; the first one is live.
     waiting: VecDeque<ChildId>,
     held: HashMap<ChildId, Held>,
 }
@@ -45,7 +45,7 @@ struct Held {
     exited: bool,
 }
 
-/// How much it holds, never what.
+/// Shows how much it holds and never its contents.
 impl fmt::Debug for SpawnOrder {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let held: usize = self.held.values().map(|held| held.entries.len()).sum();
@@ -54,7 +54,7 @@ impl fmt::Debug for SpawnOrder {
 }
 
 impl SpawnOrder {
-    /// Takes the next entry and gives those whose turn it is to `each`.
+    /// Takes the next entry and passes the entries whose turn it is to `each`.
     pub fn push(&mut self, entry: &Entry, mut each: impl FnMut(Entry)) {
         let child = entry.child;
         if matches!(entry.fact, Fact::Spawned { .. }) {
@@ -62,7 +62,7 @@ impl SpawnOrder {
             self.held.insert(child, Held::default());
         }
         let Some(held) = self.held.get_mut(&child) else {
-            // Its turn is over, or its start was before the reader's.
+            // The child is done, or it was spawned before the reader's start.
             each(entry.clone());
             return;
         };
@@ -85,7 +85,7 @@ impl SpawnOrder {
         }
     }
 
-    /// Gives what is held for the children that have not exited, in order: for the log's end.
+    /// At the log's end: passes what is held for children that have not exited to `each`, in order.
     pub fn finish(mut self, mut each: impl FnMut(Entry)) {
         while let Some(next) = self.waiting.pop_front() {
             if let Some(held) = self.held.remove(&next) {
@@ -146,7 +146,7 @@ mod properties {
                 .zip(&children)
                 .flat_map(|(id, facts)| (0..facts.len()).map(move |fact| (id, fact)))
                 .collect();
-            // The spawns come in the order of the children; the rest in any.
+            // The spawns come in the order of the children; the other facts in any order.
             let mut arrival: Vec<(u64, Fact)> = Vec::new();
             for (id, facts) in (0..).zip(&mut children) {
                 arrival.extend(facts.pop_front().map(|fact| (id, fact)));

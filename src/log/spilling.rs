@@ -1,5 +1,5 @@
-//! The log's side of spilling: what is to go to files, what is to come back, what nobody needs any
-//! more. It only queues; the spill thread does the work, and is woken for it.
+//! The log's side of spilling: what to write to files, what to load, and what to free. It only
+//! queues the work and wakes the spill thread, which does it.
 
 use std::collections::VecDeque;
 
@@ -8,22 +8,22 @@ use crossbeam_channel::Sender;
 use super::{Concerned, CursorId, MergedLog, TurnEntries, cursors::Cursor, spans::Body};
 use crate::{ChildId, Overflow, Seq, log::spill::SpillRef};
 
-/// So much goes to a file, and comes back, at a time: not more than a part of what the log may hold.
+/// Bytes written or loaded at a time; at most the log's bound divided by `WRITE_PART`.
 const WRITE_COST: u64 = 1024 * 1024;
 const WRITE_PART: u64 = 4;
 
-/// And so many spans at most.
+/// Most spans written at a time.
 const WRITE_PIECES: usize = 1024;
 
-/// Each span in a file takes some 150 bytes of memory, which no bound counts: more are not made.
+/// Most spans in files: each takes some 150 bytes of memory that no bound counts.
 const MOST_PIECES: usize = 64 * 1024;
 
-/// Something for the spill thread to do.
+/// Work for the spill thread.
 #[derive(Debug)]
 pub(crate) enum SpillWork {
-    /// Nobody needs these any more (or they were never written).
+    /// Nothing needs these ranges any more (or they were never written).
     Free(Vec<SpillRef>),
-    /// What was to be written has been read meanwhile.
+    /// No write is left to do, but the state has changed.
     Nothing,
     /// A cursor waits for the span that begins here.
     Load(CursorId, Seq, SpillRef),
@@ -37,30 +37,30 @@ pub(crate) struct SpillWrite {
     first: Seq,
     after: Seq,
     pub(crate) turns: Vec<TurnEntries>,
-    /// The share that they are counted for, and their cost.
+    /// The quota that counts the turns, and their cost.
     share: Option<(ChildId, u64)>,
 }
 
-/// What is queued for the spill thread.
+/// The work that is queued for the spill thread.
 #[derive(Debug, Default)]
 pub(super) struct Spilling {
     wake_thread: Option<Sender<()>>,
-    /// The files take more.
+    /// The files can be written to.
     writes: bool,
-    /// They are as full as they may be: the first entry that was needed then.
+    /// Set while the files are full: the first needed entry at that moment.
     full_at: Option<Seq>,
-    /// From what is needed up to here, nothing is in memory.
+    /// No needed entry before this position is in memory.
     first_here: Option<Seq>,
-    /// There is no thread any more: who reads loads.
+    /// The spill thread has ended: a reader loads from files itself.
     ended: bool,
-    /// Spans that are over a child's share, by their first entries, and what they cost.
+    /// Spans over a child's quota, by their first entries, with their costs.
     chunks: VecDeque<(ChildId, Seq, u64)>,
     loads: VecDeque<(CursorId, Seq, SpillRef)>,
     forgotten: Vec<SpillRef>,
 }
 
 impl Spilling {
-    /// Whether more can go to files, with so many spans in them.
+    /// Whether more can be spilled if this many spans are in files.
     pub(super) fn works(&self, in_files: usize) -> bool {
         self.wake_thread.is_some()
             && self.writes
@@ -68,17 +68,17 @@ impl Spilling {
             && in_files < MOST_PIECES
     }
 
-    /// What is needed begins here now: some of the files may be free.
+    /// The first needed entry is now this one: file space may have become free.
     pub(super) fn moved_on(&mut self, needed: Seq) {
         self.full_at.take_if(|at| *at < needed);
     }
 
-    /// There is a reader that needs what follows this place.
+    /// A reader needs the entries from this position on.
     pub(super) fn look_from(&mut self, place: Seq) {
         self.first_here.take_if(|here| *here > place);
     }
 
-    /// Queues the place for the spill thread; gives it back where there is none.
+    /// Queues the range for the spill thread. Returns it if there is no spill thread.
     pub(super) fn retire(&mut self, place: SpillRef) -> Option<SpillRef> {
         if self.wake_thread.is_none() {
             return Some(place);
@@ -87,18 +87,18 @@ impl Spilling {
         None
     }
 
-    /// Rings where there is something to do.
+    /// Wakes the spill thread if there is work.
     pub(super) fn notify_if(&self, writes: bool) {
         if let Some(wake_thread) = &self.wake_thread
             && (writes || !self.loads.is_empty() || !self.forgotten.is_empty())
         {
-            // It is woken already, or the thread has gone.
+            // An error means that the thread is already woken, or has ended.
             let _ = wake_thread.try_send(());
         }
     }
 
-    /// Whether the span is loaded for the cursor; asks for it where it is not. Where there is no
-    /// thread any more, the cursor's reader has to load it: it is true then, too.
+    /// Returns whether the span is loaded for the cursor; if not, queues the load. Also returns
+    /// true if the spill thread has ended: then the cursor's reader must load the span.
     pub(super) fn fetch(
         &mut self,
         id: CursorId,
@@ -123,7 +123,7 @@ impl Spilling {
 }
 
 impl MergedLog {
-    /// From now on there is a spill thread, which this rings.
+    /// From now on there is a spill thread, which `wake_thread` wakes.
     pub(crate) fn spill_with(&mut self, wake_thread: Sender<()>) {
         (self.spilling.wake_thread, self.spilling.writes) = (Some(wake_thread), true);
     }
@@ -132,14 +132,14 @@ impl MergedLog {
         WRITE_COST.min(self.bound / WRITE_PART)
     }
 
-    /// Whether something is to go to a file.
+    /// Whether something should be written to a file.
     pub(super) fn spills(&self) -> bool {
         self.spilling.works(self.spans.in_files())
             && (!self.spilling.chunks.is_empty()
                 || (self.overflow == Overflow::Spill && self.behind() > self.bound / 2))
     }
 
-    /// Lets these chunks of a child go to a file.
+    /// Queues these chunks of a child for writing.
     pub(super) fn spill_chunks(&mut self, child: ChildId, chunks: &[Seq]) {
         self.each_isolated(child, chunks, |log, first| {
             let Some(span) = log.spans.covering(first) else { return };
@@ -151,7 +151,7 @@ impl MergedLog {
         });
     }
 
-    /// For the spill thread: what to do next.
+    /// For the spill thread: the next piece of work.
     pub(crate) fn spill_work(&mut self) -> Option<SpillWork> {
         if self.untrimmed {
             self.trim();
@@ -183,12 +183,12 @@ impl MergedLog {
         }
         match self.oldest_turns(needed) {
             Some(write) => Some(SpillWork::Write(write)),
-            // A child may wait for just this.
+            // A child may wait for just this change.
             None => passed.then_some(SpillWork::Nothing),
         }
     }
 
-    /// The oldest turns in memory that are needed.
+    /// The oldest turns in memory that a lossless cursor needs.
     fn oldest_turns(&mut self, needed: Seq) -> Option<SpillWrite> {
         if self.overflow != Overflow::Spill || self.behind() <= self.bound / 2 {
             return None;
@@ -211,7 +211,7 @@ impl MergedLog {
         Some(SpillWrite { first, after, turns, share: None })
     }
 
-    /// For the spill thread: the turns are in this place.
+    /// For the spill thread: the turns are now in this file range.
     pub(crate) fn spilled(&mut self, write: &SpillWrite, place: SpillRef) {
         let SpillWrite { first, after, .. } = *write;
         let own = place.clone();
@@ -231,8 +231,8 @@ impl MergedLog {
         }
     }
 
-    /// For the spill thread: the files are as full as they may be, until something is forgotten.
-    /// What was to be written stays where it is.
+    /// For the spill thread: the files are full until something is freed. The turns that were to be
+    /// written stay in memory.
     pub(crate) fn spill_is_full(&mut self, write: &SpillWrite) {
         self.spilling.full_at = Some(self.needed());
         if let Some((child, cost)) = write.share {
@@ -240,7 +240,7 @@ impl MergedLog {
         }
     }
 
-    /// For the spill thread: nothing can be written any more; [`Overflow::Block`] is in force.
+    /// For the spill thread: writing has failed for good; [`Overflow::Block`] is in force.
     pub(crate) fn spill_failed(&mut self) {
         self.spilling.writes = false;
         for (child, _, cost) in std::mem::take(&mut self.spilling.chunks) {
@@ -248,7 +248,7 @@ impl MergedLog {
         }
     }
 
-    /// For the spill thread: what a cursor waits for, or a gap where it cannot be had.
+    /// For the spill thread: the turns that a cursor waits for; `None` makes them a gap.
     pub(crate) fn spill_loaded(
         &mut self,
         id: CursorId,
@@ -271,7 +271,7 @@ impl MergedLog {
         self.after.wakers.extend(cursor.waker.take());
     }
 
-    /// The spill thread has panicked: what it was to read is asked for once more.
+    /// The spill thread has panicked: the waiting cursors ask again for what they need.
     pub(crate) fn spill_again(&mut self) {
         self.spilling.loads.clear();
         for cursor in self.cursors.values_mut() {
@@ -280,7 +280,7 @@ impl MergedLog {
         }
     }
 
-    /// There is no spill thread any more: whoever reads loads what it needs.
+    /// The spill thread has ended: each reader loads what it needs.
     pub(crate) fn spill_no_more(&mut self) {
         self.spill_failed();
         self.spilling.ended = true;

@@ -1,5 +1,5 @@
-//! The log beside its files, step by step: what is written, read back, kept and told; and how long
-//! the longest step takes.
+//! The log with its files, step by step: what is written, read back, kept and reported; and how
+//! long the longest step takes.
 
 use super::*;
 use crate::log::shared::Afterwards;
@@ -21,11 +21,11 @@ struct OnDisk {
     _rung: Receiver<()>,
     store: Store,
     directory: TempDir,
-    /// The longest that the log was locked, by the time of this thread.
+    /// The longest time that the log was locked, in CPU time of this thread.
     longest: Duration,
 }
 
-/// Small turns in a log of this length are as many spans as may be.
+/// Small turns in a log of this length make as many spans as possible.
 const MANY: u64 = 48 * MIB;
 
 fn now() -> Duration {
@@ -42,7 +42,7 @@ impl OnDisk {
         OnDisk { log, _rung, store, directory, longest: Duration::ZERO }
     }
 
-    /// What is done while the log is locked.
+    /// Runs `work` as if the log were locked, and measures it.
     fn locked<R>(&mut self, work: impl FnOnce(&mut MergedLog) -> R) -> R {
         let begun = now();
         let done = work(&mut self.log);
@@ -51,7 +51,7 @@ impl OnDisk {
         done
     }
 
-    /// No more than 5 ms: also without optimisation.
+    /// At most 5 ms, even without optimisation.
     fn was_never_locked_long(&self) {
         println!("locked for {:?} at most", self.longest);
         assert!(
@@ -74,7 +74,7 @@ impl OnDisk {
         self.locked(|log| log.append(entries));
     }
 
-    /// Lets the spill thread do all that there is to do.
+    /// Does all of the spill thread's work.
     fn spill(&mut self) {
         while let Some(work) = self.locked(MergedLog::spill_work) {
             match work {
@@ -92,7 +92,7 @@ impl OnDisk {
         }
     }
 
-    /// Reads all that there is, files too, and gives how many bytes that was.
+    /// Reads everything, files too, and returns the number of bytes.
     fn read_all(&mut self, reader: CursorId) -> u64 {
         let mut bytes = 0;
         while !self.log.is_at_end(reader) {
@@ -149,7 +149,7 @@ fn a_share_stays_within_its_bytes_while_the_files_fill_and_empty() {
             it.push([(0, vec![0; 5000])]);
             waits = it.log.quota_changes().iter().any(|(_, waits)| *waits);
         }
-        // The files are found to be full, and then a little of them is free again.
+        // The files are full, then a little of them is free again.
         if let Some(SpillWork::Write(write)) = it.log.spill_work() {
             it.log.spill_is_full(&write);
         }
@@ -257,13 +257,13 @@ fn what_a_share_drops_in_the_middle_of_a_long_log_is_quick() {
 #[test]
 fn what_a_stalled_reader_sends_to_files_is_quick() {
     let mut it = OnDisk::new(MANY, Overflow::Spill, 64 * MIB);
-    // What has been read stays before it.
+    // Entries that have been read stay before the needed ones.
     while it.log.spans.cost() < MANY - MIB {
         it.push([(0, vec![b'x'])]);
     }
     let reader = it.log.open(Start::Now, true);
     let mut written = 0;
-    // The thread is late.
+    // The spill thread is late.
     for _ in 0..5 {
         while it.log.room() > MIB {
             it.push([(0, vec![b'x'])]);

@@ -1,5 +1,5 @@
-//! Looking at the log in steps, from either end: each step takes a few turns under the lock, and what
-//! is made of them is made outside.
+//! Reads the log in steps, from either end: each step takes a few turns under the lock, and the
+//! work on them is done outside of it.
 
 use smallvec::SmallVec;
 
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{ChildId, Seq};
 
-/// So many spans are looked at in a step.
+/// The spans that one step looks at.
 const STEP: usize = 128;
 
 /// A part of the log as one child's reader sees it.
@@ -17,15 +17,15 @@ const STEP: usize = 128;
 pub(crate) enum Stretch {
     /// Entries in memory, of every child.
     Turn(TurnEntries),
-    /// Entries that are not, from this one on, and some of which may be the child's.
+    /// Missing entries from this one on, some of which may be the child's.
     Hole(Seq),
 }
 
-/// Some of them, in the order in which they were asked for.
+/// Stretches in the order of the walk.
 pub(crate) type Stretches = SmallVec<[Stretch; 16]>;
 
 impl MergedLog {
-    /// The next stretches from `next` on, which is moved past them; none at `end`.
+    /// Returns the next stretches and moves `next` past them. Returns none at `end`.
     pub(crate) fn stretches_from(&self, child: ChildId, next: &mut Seq, end: Seq) -> Stretches {
         let mut stretches = Stretches::new();
         *next = (*next).max(self.start());
@@ -43,8 +43,8 @@ impl MergedLog {
         stretches
     }
 
-    /// The stretches before `before`, the newest first. It is moved to where they begin: `None` when
-    /// there is nothing before them.
+    /// Returns the stretches before `before`, newest first, and the position where they begin. That
+    /// is `None` if there is nothing before them.
     pub(crate) fn stretches_before(&self, child: ChildId, before: Seq) -> (Stretches, Option<Seq>) {
         let mut stretches = Stretches::new();
         let mut at = None;

@@ -1,13 +1,13 @@
-//! `Totals`: what stretches of the log hold, and `Milestones`: where it held it once.
+//! `Totals`: sums over ranges of the log. `Milestones`: the totals at some dropped positions.
 
 use std::ops::{Add, Sub};
 
 use super::{Entry, Fact};
 use crate::Seq;
 
-/// What an entry costs beside its bytes, so that a flood of tiny chunks is bounded too. At worst, as
-/// the only one of its turn, it takes twice this: itself (80 bytes), its turn (32), its span (80, and
-/// as much that its block has to spare), and what the allocator and a shared chunk take (64).
+/// An entry's cost beside its bytes, so that a flood of tiny chunks is bounded too. At worst, as
+/// the only one of its turn, it takes twice this: itself (80 bytes), its turn (32), its span (80,
+/// and as much spare capacity in its block), and the allocator and a shared chunk (64).
 pub(super) const ENTRY_COST: u64 = 176;
 
 /// Running totals over a stretch of the log.
@@ -62,15 +62,15 @@ impl Sub for Totals {
     }
 }
 
-/// At most so many are kept.
+/// Most milestones kept.
 const MILESTONES: usize = 1024;
 
-/// The totals at some places of what the log has dropped: ever sparser, never more than a bound.
+/// The totals at some dropped positions. They become sparser, so that their number is bounded.
 #[derive(Debug)]
 pub(super) struct Milestones {
-    /// In the order of the log; the first is its beginning.
+    /// In the order of the log; the first is the log's beginning.
     places: Vec<(Seq, Totals)>,
-    /// One of so many turns is kept.
+    /// One of this many turns is kept.
     every: u64,
     passed: u64,
 }
@@ -99,7 +99,7 @@ impl Milestones {
         self.places.push((first, before));
     }
 
-    /// The last one at or before `seq`.
+    /// The last milestone at or before `seq`.
     pub(super) fn before(&self, seq: Seq) -> (Seq, Totals) {
         let after = self.places.partition_point(|(place, _)| *place <= seq);
         after.checked_sub(1).map_or((Seq(0), Totals::default()), |at| self.places[at])

@@ -5,29 +5,29 @@ use std::collections::HashMap;
 use super::{Batch, ChildLine, ChildLines, Entry, Fact, LogReader};
 use crate::{ChildExited, ChildId};
 
-/// What the events are told apart by from the library's own.
+/// The target that separates these events from the library's own.
 const TARGET: &str = "actix_process::output";
 
-/// A child whose lines are told.
+/// A child whose lines are reported.
 #[derive(Default)]
 struct Told {
-    /// `None` where the spawn was before the reader's place or a gap.
+    /// `None` if the spawn was before the reader's start or in a gap.
     pid: Option<i32>,
     lines: ChildLines,
 }
 
 impl LogReader {
-    /// Tells the log as [`tracing`] events, all with the target `actix_process::output`, until the
-    /// policy has stopped:
+    /// Reports the log as [`tracing`] events, all with the target `actix_process::output`, until
+    /// the policy has stopped:
     ///
     /// | what | level | fields |
     /// |---|---|---|
-    /// | a line of output | `INFO` | `child`, `pid` (where the reader saw the spawn and no gap since), `stream`, `line` (as lossy UTF-8) |
+    /// | a line of output | `INFO` | `child`, `pid` (if the reader saw the spawn and no gap since), `stream`, `line` (as lossy UTF-8) |
     /// | an exit | `INFO` | `child`, `pid`, `status` |
     /// | a gap | `WARN` | `bytes`, `chunks` |
     ///
-    /// Lines of different children are never mixed. A slow subscriber of the events holds the
-    /// children up as any reader does, unless the reader is [`lossy`](LogReader::lossy).
+    /// Lines of different children are never mixed. If the subscriber of the events is slow, the
+    /// children block as with any reader, unless the reader is [`lossy`](LogReader::lossy).
     ///
     /// ```
     /// # use actix_process::{Command, Policy, Start};
@@ -50,7 +50,7 @@ impl LogReader {
 
 fn trace_batch(children: &mut HashMap<ChildId, Told>, batch: &Batch) {
     if let Some(gap) = batch.gap() {
-        // No line goes on after a gap, and the end of a child can be in it.
+        // No line continues across a gap, and the end of a child may be in it.
         finish_all(children, |child| gap.concerns(child));
         tracing::warn!(target: TARGET, bytes = gap.bytes, chunks = gap.chunks, "output is gone");
     }

@@ -1,7 +1,7 @@
-//! The bytes of a recording: a magic line, and a checked frame for each turn or gap.
+//! The bytes of a recording: a magic line, and a checksummed frame for each turn or gap.
 //!
 //! A frame is the length of its payload and the payload's CRC-32, four bytes each, and the payload.
-//! All numbers are little-endian. Equal logs give equal bytes.
+//! All numbers are little-endian. Equal logs make equal bytes.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,13 +17,13 @@ use crate::{
 
 pub(crate) const MAGIC: &[u8] = b"actix-process recording 1\n";
 
-/// A frame's length and checksum.
+/// The size of a frame's length and checksum.
 pub(super) const HEAD: usize = 8;
 
-/// No turn is longer; what says so is no frame.
+/// The longest frame. A greater length means damage.
 pub(super) const LONGEST: usize = 256 * 1024 * 1024;
 
-/// A turn that is longer goes on in another frame.
+/// A longer turn continues in another frame.
 const ENOUGH: usize = 16 * 1024 * 1024;
 
 /// What a frame holds.
@@ -33,7 +33,7 @@ pub(super) enum Frame {
     Turn(Vec<Entry>),
 }
 
-/// The frame of a gap.
+/// Encodes a gap as a frame.
 pub(super) fn encode_gap(out: &mut Vec<u8>, gap: &Gap) {
     framed(out, |out| {
         out.put_u8(0);
@@ -50,7 +50,7 @@ pub(super) fn encode_gap(out: &mut Vec<u8>, gap: &Gap) {
     });
 }
 
-/// The frame of a turn, or several of a very long one.
+/// Encodes a turn as a frame; a very long one as several.
 pub(crate) fn encode_turn<'a>(out: &mut Vec<u8>, entries: impl Iterator<Item = &'a Entry>) {
     let mut entries = entries.peekable();
     while entries.peek().is_some() {
@@ -66,7 +66,7 @@ pub(crate) fn encode_turn<'a>(out: &mut Vec<u8>, entries: impl Iterator<Item = &
     }
 }
 
-/// Puts the head of what `payload` writes before it.
+/// Writes the payload, and before it its length and checksum.
 fn framed(out: &mut Vec<u8>, payload: impl FnOnce(&mut Vec<u8>)) {
     let start = out.len();
     out.put_bytes(0, HEAD);
@@ -94,7 +94,7 @@ fn put_entry(out: &mut Vec<u8>, entry: &Entry) {
                 Source::Extra(number) => number,
             });
             out.put_u8(u8::from(chunk.after_exit));
-            // No process has the number 0.
+            // Zero means unknown: no process has the number 0.
             out.put_i32_le(chunk.writer.unwrap_or(0));
             put_bytes(out, &chunk.bytes);
         }
@@ -136,8 +136,8 @@ fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-/// A payload's frame; `None` where it is none. A chunk that is most of its payload shares the memory
-/// of that, and others have their own: who keeps a chunk keeps at most twice its bytes.
+/// Decodes a payload; `None` if it is no frame. A chunk that is most of its payload shares the
+/// payload's memory, others are copied: a kept chunk keeps at most twice its bytes.
 pub(super) fn decode(payload: Vec<u8>) -> Option<Frame> {
     let least = payload.len() / 2;
     let mut input = Bytes::from(payload.into_boxed_slice());

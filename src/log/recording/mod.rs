@@ -1,4 +1,4 @@
-//! Recordings of the log: what the read loop observed, written down and fed back.
+//! Recordings of the log: writes what the read loop observed, and reads it back.
 
 mod format;
 mod replay;

@@ -1,4 +1,4 @@
-//! `Replay`: a recording as the batches that a reader of the log was handed; and the recording.
+//! `Replay`: reads a recording back as the batches of a log reader. Also writes the recording.
 
 use std::{
     fmt,
@@ -11,12 +11,12 @@ use super::format::{Frame, HEAD, LONGEST, MAGIC, decode, encode_gap, encode_turn
 use crate::log::{Batch, LogReader};
 
 impl LogReader {
-    /// Records what it reads until the policy has stopped, blocking this thread. Fed back by a
-    /// [`Replay`] it gives the same gaps and entries; equal logs are recorded as equal bytes.
+    /// Records what it reads until the policy has stopped, and blocks this thread meanwhile. A
+    /// [`Replay`] returns the same gaps and entries. Equal logs make equal recordings.
     ///
     /// # Errors
     ///
-    /// What the writer gives.
+    /// The writer's error.
     pub fn record(self, mut out: impl Write) -> io::Result<()> {
         out.write_all(MAGIC)?;
         let mut frames = Vec::new();
@@ -37,27 +37,27 @@ fn encode(out: &mut Vec<u8>, batch: &Batch) {
     batch.turns().for_each(|turn| encode_turn(out, turn));
 }
 
-/// A recording cannot be replayed.
+/// Why a recording cannot be replayed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReplayError {
-    /// It does not begin as a recording does.
+    /// The input does not begin as a recording.
     #[error("this is no recording of a merged log")]
     NotARecording,
-    /// It ends in the middle of a frame, as after a crash; everything before was given.
+    /// It ends in the middle of a frame, as after a crash. All earlier frames were returned.
     #[error("the recording ends in the middle of an entry")]
     Torn,
-    /// A frame is not what was written: nothing after it can be trusted.
+    /// A frame differs from what was written. Nothing after it can be trusted.
     #[error("the recording is damaged")]
     Damaged,
-    /// It cannot be read.
+    /// The input cannot be read.
     #[error("the recording cannot be read: {0}")]
     Read(#[from] io::Error),
 }
 
-/// Feeds a recording back, for tests of subscribers without a child: an iterator of batches, each
-/// one turn or one gap. An [`OutputBatch`](crate::OutputBatch) for an actor is made of each by
-/// `OutputBatch::from`.
+/// Reads a recording back, for tests of subscribers without a child: an iterator of batches, each
+/// one turn or one gap. `OutputBatch::from` makes each into an [`OutputBatch`](crate::OutputBatch)
+/// for an actor.
 ///
 /// ```
 /// use actix_process::{Command, Policy, Start, recording::Replay};
@@ -83,7 +83,7 @@ pub struct Replay<R> {
     ended: bool,
 }
 
-/// Nothing of the recording.
+/// Shows nothing of the recording.
 impl<R> fmt::Debug for Replay<R> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("Replay").field("ended", &self.ended).finish_non_exhaustive()
@@ -100,13 +100,13 @@ impl<R: Read> Replay<R> {
         let mut magic = [0; MAGIC.len()];
         match fill(&mut input, &mut magic)? {
             len if len == MAGIC.len() && magic == MAGIC => Ok(Replay::continued(input)),
-            // A crash came between the making of the file and its first write.
+            // A crash came after the file was created and before its first write.
             len if len < MAGIC.len() && MAGIC.starts_with(&magic[..len]) => Err(ReplayError::Torn),
             _ => Err(ReplayError::NotARecording),
         }
     }
 
-    /// What follows is known to be a recording's frames.
+    /// For an input that continues a recording: it starts with a frame.
     pub(crate) fn continued(input: R) -> Self {
         Replay { input, ended: false }
     }
@@ -123,7 +123,7 @@ impl<R: Read> Replay<R> {
         if len > LONGEST {
             return Err(ReplayError::Damaged);
         }
-        // Grows with what is there: a damaged length must not take the memory.
+        // The buffer grows with the data, so that a damaged length cannot take all memory.
         let mut payload = Vec::new();
         let read = (&mut self.input).take(len as u64).read_to_end(&mut payload)?;
         if read < len {
@@ -136,7 +136,7 @@ impl<R: Read> Replay<R> {
     }
 }
 
-/// Reads until the buffer is full or the input ends; gives how much it read.
+/// Reads until the buffer is full or the input ends. Returns the number of bytes read.
 fn fill(input: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {
@@ -153,7 +153,7 @@ fn fill(input: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
 impl<R: Read> Iterator for Replay<R> {
     type Item = Result<Batch, ReplayError>;
 
-    /// An error is the last item.
+    /// After an error the iterator ends.
     fn next(&mut self) -> Option<Self::Item> {
         if self.ended {
             return None;
@@ -230,7 +230,7 @@ mod properties {
                 let entries = (u64::from(first)..).zip(facts).map(|(seq, (fact, child))| Entry {
                     seq: Seq(seq),
                     turn: Turn(seq / 2),
-                    // An exit is told by its child.
+                    // An exit is taken from child 0: it names its child itself.
                     child: if let Fact::Exited(_) = fact { ChildId(0) } else { ChildId(child) },
                     fact,
                 });

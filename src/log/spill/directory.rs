@@ -1,4 +1,4 @@
-//! `SpillDirectory`: the directory of one policy's files, held by descriptors from its making to its
+//! `SpillDirectory`: the directory of one policy's spill files, held open from its creation to its
 //! removal.
 
 use std::{
@@ -12,21 +12,21 @@ use std::{
 
 use crate::{restart::trace, sys::private_dir};
 
-/// What the names of these directories begin with; the PID and a number follow.
+/// The prefix of these directories' names; the PID and a number follow.
 const PREFIX: &str = "actix-process-";
 
-/// Whether a directory can be one of a policy's.
+/// Whether a directory's name has the form of a policy's directory.
 pub(super) fn is_ours(name: &str) -> bool {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let numbers = name.strip_prefix(PREFIX).and_then(|numbers| numbers.split_once('-'));
     numbers.is_some_and(|(pid, number)| is_number(pid) && is_number(number))
 }
 
-/// The directory. It is removed with its last owner.
+/// The directory. Dropping the last reference removes it.
 #[derive(Debug)]
 pub(super) struct SpillDirectory {
     own: OwnedFd,
-    /// The one that the user has named, and the own one's name in it.
+    /// The directory that the user named, and this directory's name in it.
     parent: OwnedFd,
     name: String,
     /// For messages only.
@@ -34,7 +34,7 @@ pub(super) struct SpillDirectory {
 }
 
 impl SpillDirectory {
-    /// Makes one in the directory that the user has named.
+    /// Creates one in the directory that the user named.
     pub(super) fn create(named: &Path) -> io::Result<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let parent = private_dir::named(named)?;
@@ -46,14 +46,14 @@ impl SpillDirectory {
                     let path = named.join(&name);
                     return Ok(SpillDirectory { own, parent, name, path });
                 }
-                // What a crashed process with this PID has left stays as it is.
+                // A crashed process with this PID left that directory. It is kept for a replay.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error),
             }
         }
     }
 
-    /// Where it was made, for messages.
+    /// Its path, for messages.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
@@ -82,7 +82,7 @@ impl SpillDirectory {
 }
 
 impl Drop for SpillDirectory {
-    /// Readers that still need a file have it open.
+    /// Readers that still need a file hold it open.
     fn drop(&mut self) {
         if let Err(error) = self.remove() {
             let directory = self.path.display();

@@ -1,4 +1,4 @@
-//! Spilling: what a slow reader still wants goes to files, and comes back.
+//! Spilling: entries that a slow reader still needs are written to files, and read back later.
 
 mod directory;
 mod replay;

@@ -1,5 +1,5 @@
-//! `replay_spilled`: what a crash has left in files, read back. The directory may be one that
-//! strangers write to.
+//! `replay_spilled`: reads back the files that a crash left. Other users may be able to write to
+//! the directory.
 
 use std::{
     ffi::OsStr,
@@ -19,21 +19,20 @@ use crate::{
     sys::private_dir,
 };
 
-/// What a policy that ended in a crash had spilled into `directory` (the one that was given to
-/// [`PolicyBuilder::spill`](crate::PolicyBuilder::spill), or one of those in it), in the order in
-/// which it was written. A torn tail is cut, and told as [`ReplayError::Torn`]. Entries that were
-/// only in memory are missing, so sequence numbers can skip; a child whose own share was spilled
-/// comes apart from the others, and an entry can come twice. Of several policies each one's come
-/// together.
+/// Returns what a policy that crashed had spilled into `directory` (the one given to
+/// [`PolicyBuilder::spill`](crate::PolicyBuilder::spill), or a policy's directory in it), in the
+/// order of writing. A torn tail is cut, and reported as [`ReplayError::Torn`]. Entries that were
+/// only in memory are missing, so sequence numbers can skip. A child whose own quota was spilled
+/// comes apart from the others, and an entry can come twice. Policies come one after the other.
 ///
-/// The directory may be shared with others, as `/tmp` is: only directories that are called as a
-/// policy's are looked into, no symbolic link in it is followed, and only regular files are opened.
-/// A file or directory that cannot be read is one [`ReplayError::Read`] that names it, and the next
-/// one follows. Who wrote a file is not asked.
+/// The directory may be shared with others, as `/tmp` is: only directories named like a policy's
+/// are opened, no symbolic link in it is followed, and only regular files are opened. A file or
+/// directory that cannot be read is one [`ReplayError::Read`] that names it, and the next one
+/// follows. The owner of a file is not checked.
 ///
 /// # Errors
 ///
-/// What the directory gives when it is listed.
+/// The error of listing the directory.
 pub fn replay_spilled(
     directory: impl AsRef<Path>,
 ) -> io::Result<impl Iterator<Item = Result<Batch, ReplayError>>> {
@@ -44,7 +43,7 @@ pub fn replay_spilled(
 
 type Items = Box<dyn Iterator<Item = Result<Batch, ReplayError>>>;
 
-/// What an entry of the directory that was named holds.
+/// The items of one entry of the named directory.
 fn in_named(named: &OwnedFd, path: &Path, name: &OsStr) -> Items {
     if is_segment(name) {
         return in_file(named, path, name);
@@ -68,7 +67,7 @@ fn in_named(named: &OwnedFd, path: &Path, name: &OsStr) -> Items {
     }
 }
 
-/// What a file holds.
+/// The items of one file.
 fn in_file(directory: &OwnedFd, path: &Path, name: &OsStr) -> Items {
     match private_dir::open_file(directory, name) {
         Ok(Some(file)) => match Replay::open(Named { file, path: path.to_path_buf() }) {
@@ -84,7 +83,7 @@ fn is_segment(name: &OsStr) -> bool {
     Path::new(name).extension().is_some_and(|extension| extension == EXTENSION)
 }
 
-/// One error that names the path. What its owner has removed meanwhile is none.
+/// One error that names the path. No error if the owner has removed the file meanwhile.
 fn unreadable(path: &Path, error: io::Error) -> Items {
     if error.kind() == io::ErrorKind::NotFound {
         return Box::new(iter::empty());

@@ -1,4 +1,4 @@
-//! Segments: the files of a spill, each one a recording; and places in them.
+//! `SpillFile`: one file of a spill, a recording. `SpillRef`: a range in it.
 
 use std::{
     fs::File,
@@ -16,10 +16,10 @@ use crate::{
     restart::trace,
 };
 
-/// What the files are called after their numbers.
+/// The extension of the files, after their numbers.
 pub(super) const EXTENSION: &str = "spill";
 
-/// Places that follow each other become one up to this length.
+/// Consecutive ranges are joined up to this length.
 const LONGEST: usize = 1024 * 1024;
 
 /// One file. It is removed when nothing needs it any more.
@@ -27,12 +27,12 @@ const LONGEST: usize = 1024 * 1024;
 pub(crate) struct SpillFile {
     file: File,
     name: String,
-    /// Dropped with the policy, and the file with it.
+    /// Weak: once the policy drops the directory, the file is removed with it.
     directory: Weak<SpillDirectory>,
 }
 
 impl SpillFile {
-    /// A new file with nothing but the beginning of a recording.
+    /// Creates a file that holds only the beginning of a recording.
     pub(super) fn create(directory: &Arc<SpillDirectory>, number: u64) -> io::Result<Self> {
         let name = format!("{number:020}.{EXTENSION}");
         let file = directory.make_file(&name)?;
@@ -41,18 +41,18 @@ impl SpillFile {
         Ok(spill_file)
     }
 
-    /// Writes at `offset`, whole, or cuts the file there again.
+    /// Writes all bytes at `offset`; on an error, cuts the file back to `offset`.
     pub(super) fn write(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         #[cfg(feature = "fault-injection")]
         if crate::restart::fault_due(crate::restart::Fault::SpillWrite) {
-            // Half of it is written, and then the disk is full.
+            // Half of it is written, then the disk is full.
             self.file.write_all_at(&bytes[..bytes.len() / 2], offset)?;
             self.file.set_len(offset)?;
             return Err(io::Error::from_raw_os_error(libc::ENOSPC));
         }
         let written = self.file.write_all_at(bytes, offset);
         if written.is_err() {
-            // Where it stays, a replay tells it as torn.
+            // If the cut fails too, a replay reports a torn tail.
             let _ = self.file.set_len(offset);
         }
         written
@@ -67,7 +67,7 @@ impl Drop for SpillFile {
     }
 }
 
-/// Where some turns are.
+/// The file range of some turns.
 #[derive(Clone, Debug)]
 pub(crate) struct SpillRef {
     pub(super) spill_file: Arc<SpillFile>,
@@ -76,8 +76,8 @@ pub(crate) struct SpillRef {
 }
 
 impl SpillRef {
-    /// This place and the next one as one, where that follows in the same file and they are not too
-    /// long to be read at once.
+    /// Joins this range and the next one, if that follows in the same file and the result is not
+    /// too long to be read at once.
     pub(crate) fn with_next(&self, next: &SpillRef) -> Option<SpillRef> {
         let follows = Arc::ptr_eq(&self.spill_file, &next.spill_file)
             && self.offset + self.len as u64 == next.offset
@@ -85,7 +85,7 @@ impl SpillRef {
         follows.then(|| SpillRef { len: self.len + next.len, ..self.clone() })
     }
 
-    /// Reads the turns back; tells where they cannot be had.
+    /// Reads the turns back. Logs a failure and returns `None`.
     pub(crate) fn load_or_tell(&self) -> Option<Vec<TurnEntries>> {
         let turns = self.load();
         if let Err(error) = &turns {
@@ -94,7 +94,7 @@ impl SpillRef {
         turns.ok()
     }
 
-    /// Reads the turns back. What is not exactly as it was written is an error.
+    /// Reads the turns back. Anything that differs from what was written is an error.
     pub(crate) fn load(&self) -> io::Result<Vec<TurnEntries>> {
         let mut bytes = vec![0; self.len];
         self.spill_file.file.read_exact_at(&mut bytes, self.offset)?;

@@ -1,4 +1,4 @@
-//! `Spiller`: the thread that writes to the files and reads them, so that the read loop never does.
+//! `Spiller`: the thread that writes and reads the spill files, so that the read loop never does.
 
 use std::{
     io,
@@ -17,7 +17,7 @@ use crate::{
     restart::{contain, dispose, drop_contained, fault_point, message_of, trace},
 };
 
-/// After so many panics the thread does only what others wait for.
+/// After this many panics the thread only loads and frees, and writes nothing.
 const PANICS: usize = 3;
 
 /// The thread, until it is stopped.
@@ -27,7 +27,7 @@ pub(crate) struct Spiller {
 }
 
 impl Spiller {
-    /// Starts it. Where the directory is of no use, there is none, and everyone is told.
+    /// Starts the thread. If the directory is unusable, notifies subscribers and starts none.
     pub(crate) fn start(
         directory: &Path,
         bound: u64,
@@ -49,7 +49,7 @@ impl Spiller {
         Ok(Spiller { thread: Some(thread) })
     }
 
-    /// After the log has let go of the sender that wakes the thread: waits for the thread, which removes the files.
+    /// Call it after the log has dropped the sender. Waits for the thread, which removes the files.
     pub(crate) fn join(self) {
         if let Some(thread) = self.thread
             && thread.join().is_err()
@@ -67,13 +67,13 @@ fn failed(log: &SharedLog, tell: &impl Fn(SpillError), error: SpillError) {
 
 struct Work<T> {
     log: Arc<SharedLog>,
-    /// Tells that spilling has ended, and why.
+    /// Reports that spilling has ended, and why.
     tell: T,
     store: Store,
 }
 
 impl<T: Fn(SpillError)> Work<T> {
-    /// Until the log has let go of the sender that wakes the thread.
+    /// Runs until the log drops the sender that wakes the thread.
     fn run(mut self, woken: &Receiver<()>) {
         let mut panics = 0;
         while panics < PANICS && woken.recv().is_ok() {
@@ -87,19 +87,18 @@ impl<T: Fn(SpillError)> Work<T> {
                 failed(&self.log, &self.tell, self.store.error("go on after a panic", error));
             }
         }
-        // What is in files comes back by this thread still, as far as it can: nobody else may wait
-        // for a file.
+        // A cursor may still wait for a file, so this thread goes on loading as far as it can.
         let rest = || self.rest(woken);
         if contain("the spill thread", rest).is_none() {
             self.log.lock().spill_no_more();
         }
     }
 
-    /// Loads and removes, and nothing else: what cannot be loaded without a panic is a gap.
+    /// Only loads and frees. If a load panics, that range becomes a gap.
     fn rest(&self, woken: &Receiver<()>) {
         while woken.recv().is_ok() {
             loop {
-                // The log is not locked while this is done.
+                // Not in the `match`: the log must not stay locked during the work.
                 let Some(work) = self.log.lock().spill_work() else { break };
                 match work {
                     SpillWork::Free(places) => places.into_iter().for_each(drop_contained),
@@ -108,7 +107,7 @@ impl<T: Fn(SpillError)> Work<T> {
                         let turns = contain("the load of a spilled file", load).flatten();
                         self.log.lock().spill_loaded(cursor, first, turns);
                     }
-                    // Nothing is written since the first panic.
+                    // After the panics nothing is written.
                     SpillWork::Write(_) | SpillWork::Nothing => {}
                 }
                 self.log.wake().notify();
@@ -116,7 +115,7 @@ impl<T: Fn(SpillError)> Work<T> {
         }
     }
 
-    /// Does one thing; false where there is none.
+    /// Does one piece of work. Returns false if there is none.
     fn one(&mut self) -> bool {
         fault_point!(SpillThread);
         let Some(work) = self.log.lock().spill_work() else { return false };

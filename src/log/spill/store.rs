@@ -1,4 +1,4 @@
-//! `Store`: the segments of one policy, in a directory of their own, and their bound.
+//! `Store`: the spill files of one policy, in a directory of their own, and their size limit.
 
 use std::{
     io,
@@ -9,22 +9,22 @@ use std::{
 use super::{SpillFile, SpillRef, directory::SpillDirectory};
 use crate::log::{TurnEntries, recording::encode_turn};
 
-/// A log's entries cannot go to files: [`Overflow::Block`](crate::Overflow::Block) is in force.
+/// Entries cannot be spilled to files: [`Overflow::Block`](crate::Overflow::Block) is in force.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot spill to `{}`: could not {step}: {source}", directory.display())]
 pub struct SpillError {
     /// The directory.
     pub directory: PathBuf,
-    /// What could not be done.
+    /// The step that failed.
     pub step: &'static str,
-    /// What the operating system said.
+    /// The operating system's error.
     pub source: io::Error,
 }
 
-/// A bound is kept by removing whole segments: so many at least make it up.
+/// The bound is kept by removing whole files, so it is divided into at least this many.
 const SEGMENTS: u64 = 16;
 
-/// No spill_file needs to be longer.
+/// The longest spill file.
 const LONGEST: u64 = 64 * 1024 * 1024;
 
 /// The files.
@@ -32,14 +32,14 @@ const LONGEST: u64 = 64 * 1024 * 1024;
 pub(crate) struct Store {
     directory: Arc<SpillDirectory>,
     bound: u64,
-    /// All that may still be there, and how long they are; the last one is written to.
+    /// The files that may still exist, with their lengths. The last one is written to.
     segments: Vec<(Weak<SpillFile>, u64)>,
     current: Option<Arc<SpillFile>>,
     next_number: u64,
 }
 
 impl Store {
-    /// Makes a directory for this policy in the one that the user has named.
+    /// Creates this policy's directory in the one that the user named.
     pub(crate) fn create(directory: &Path, bound: u64) -> Result<Self, SpillError> {
         let directory = SpillDirectory::create(directory).map_err(|source| {
             let directory = directory.to_path_buf();
@@ -49,7 +49,7 @@ impl Store {
         Ok(Store { directory, bound, segments: Vec::new(), current: None, next_number: 0 })
     }
 
-    /// Writes turns; `None` where they would be over the bound.
+    /// Writes turns. Returns `None` if they would exceed the bound.
     pub(crate) fn write(&mut self, turns: &[TurnEntries]) -> Result<Option<SpillRef>, SpillError> {
         let mut bytes = Vec::new();
         turns.iter().for_each(|turn| encode_turn(&mut bytes, turn.iter()));
@@ -91,7 +91,7 @@ impl Store {
         self.segments.iter().map(|(_, len)| len).sum()
     }
 
-    /// Lets go of the spill_file that is written to, where nobody needs what is in it.
+    /// Drops the file that is written to, if nothing needs its contents.
     pub(crate) fn leave_unneeded(&mut self) {
         if self.current.as_ref().is_some_and(|spill_file| Arc::strong_count(spill_file) == 1) {
             self.current = None;
