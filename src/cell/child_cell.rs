@@ -1,4 +1,4 @@
-//! `ChildCell`: what stays known of a child for as long as anyone holds its handle.
+//! `ChildCell`: what stays known of a child as long as a handle to it exists.
 
 use std::{
     fmt,
@@ -10,7 +10,7 @@ use std::{
 
 use crate::{ChildExited, ChildId, PolicyStopped, Seq, cell::InputQueue, restart::Sticky};
 
-/// A place in the log that is known some time.
+/// A log position that becomes known later.
 #[derive(Debug)]
 pub(crate) struct LatePlace(AtomicU64);
 
@@ -37,13 +37,13 @@ pub(crate) struct ChildCell {
     pub(crate) id: ChildId,
     pub(crate) pid: i32,
     pub(crate) program: Arc<str>,
-    /// What is to be written to its standard input, where that is a pipe.
+    /// The queue of its standard input, if that is a pipe or a terminal.
     pub(crate) input: Option<Arc<InputQueue>>,
-    /// The place of its spawn in the log.
+    /// The log position of its spawn.
     pub(crate) spawned: LatePlace,
-    /// The place of its close, or why there is none. The reason is boxed: it is large.
+    /// The log position of its close, or why there is none. Boxed because it is large.
     pub(crate) closed: Sticky<Result<Seq, Box<PolicyStopped>>>,
-    /// The reason is boxed: it is large, and hardly ever there.
+    /// The reason is boxed because it is large and rare.
     exit: Sticky<Result<ChildExited, Box<PolicyStopped>>>,
 }
 
@@ -59,7 +59,7 @@ impl ChildCell {
         Arc::new(ChildCell { id, pid, program, input, spawned, closed, exit: Sticky::new() })
     }
 
-    /// Settles the status; whatever comes second is ignored.
+    /// Sets the status once; a later status is ignored.
     pub(crate) fn settle(&self, exit: Result<ChildExited, PolicyStopped>) {
         if let Err(reason) = &exit {
             self.closed.set(Err(Box::new(reason.clone())));
@@ -76,7 +76,7 @@ impl ChildCell {
     }
 }
 
-/// What the child is called, never what it was given or has written.
+/// Shows the child's name, and never its input or output.
 impl fmt::Debug for ChildCell {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("ChildCell")

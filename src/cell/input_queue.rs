@@ -1,4 +1,4 @@
-//! `InputQueue`: what is to be written to one child, bounded by what its writers wait for.
+//! `InputQueue`: the bytes to write to one child. Its writers wait if it holds too many.
 
 use std::{
     collections::VecDeque,
@@ -17,16 +17,16 @@ use crate::{
     types::StdinError,
 };
 
-/// asyncio's marks: writers wait above the high one, until the low one is reached.
+/// asyncio's marks: above the high one writers wait until the low one is reached.
 const HIGH: usize = 64 * 1024;
 
-/// What a terminal takes for the end of its input: Ctrl-D.
+/// The end of input for a terminal: Ctrl-D.
 const END_OF_INPUT: &[u8] = b"\x04";
 
-/// After these no line is begun: its end, the end of input, and Ctrl-C, U, Z and \, which erase it.
+/// These end or erase a line: newlines and Ctrl-D end it, Ctrl-C, U, Z and \ erase it.
 const NO_LINE: &[u8] = b"\n\r\x04\x03\x15\x1a\x1c";
 
-/// Shared by the writers and the read loop; outlives every panic of either.
+/// Shared by the writers and the read loop. It outlives every panic of either.
 pub(crate) struct InputQueue(Mutex<State>);
 
 struct State {
@@ -34,32 +34,32 @@ struct State {
     queued: usize,
     low: usize,
     high: usize,
-    /// Above the high mark, and not yet down to the low one.
+    /// The queue rose above the high mark and has not yet fallen to the low one.
     full: bool,
     end: End,
-    /// It goes to a terminal, whose end of input is a character; `None` for a pipe. What it holds
-    /// is whether that character would end a line that was begun, and has to come twice.
+    /// `None` for a pipe. For a terminal: whether a line is unfinished, since Ctrl-D then only
+    /// flushes it and must be sent twice.
     terminal: Option<bool>,
-    /// Bytes that were queued went nowhere.
+    /// Queued bytes were discarded.
     discarded: bool,
     waiting: WaitList,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
-    /// More may come.
+    /// More bytes may come.
     Open,
-    /// What is queued is the last.
+    /// No bytes come after the queued ones.
     Eof,
-    /// The pipe is closed, for this `errno` if any.
+    /// The pipe is closed, because of this `errno` if there is one.
     Closed(Option<i32>),
 }
 
-/// What the read loop is to do next.
+/// The read loop's next step.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     Write(Bytes),
-    /// Everything is written, and no more will come.
+    /// Everything is written, and no more bytes will come.
     Close,
     /// Nothing is queued.
     Wait,
@@ -84,7 +84,7 @@ impl InputQueue {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Queues bytes. Whose memory that is is not known: its destructor can hit no thread of ours.
+    /// Queues bytes. Contained, because the bytes' destructor may be foreign code that panics.
     pub(crate) fn push(&self, bytes: Bytes) -> Result<(), StdinError> {
         let bytes = Bytes::from_owner(Contained(bytes));
         let mut state = self.lock();
@@ -106,7 +106,7 @@ impl InputQueue {
         Ok(())
     }
 
-    /// No more will come after what is queued.
+    /// No bytes will come after the queued ones.
     pub(crate) fn end(&self) -> Result<(), StdinError> {
         let mut state = self.lock();
         state.check_open()?;
@@ -119,25 +119,25 @@ impl InputQueue {
         Ok(())
     }
 
-    /// Forgets what is queued; no more will come.
+    /// Discards the queued bytes and closes the queue.
     pub(crate) fn abort(&self) {
         self.close(None);
     }
 
-    /// Waits until writers need not wait: below the marks, or with `all` when all is written. That
-    /// stays so when the pipe is closed afterwards.
+    /// Waits until the writer may go on: `full` is over, or with `all`, everything is written. A
+    /// later close of the pipe does not change that.
     pub(crate) fn ready(&self, all: bool) -> Ready<'_> {
         Ready { queue: self, all, key: None }
     }
 
-    /// The same, for a caller that keeps the key of its waker, and [forgets](Self::forget) it.
+    /// As `ready`, for a caller that keeps its waker's key and calls [`forget`](Self::forget).
     pub(crate) fn poll_ready(
         &self,
         all: bool,
         key: &mut Option<u64>,
         context: &Context<'_>,
     ) -> Poll<Result<(), StdinError>> {
-        // A waker is foreign code: it is cloned before the lock, and dropped after it.
+        // A waker is foreign code: clone it before the lock, and drop it after the lock.
         let waker = context.waker().clone();
         let mut state = self.lock();
         let ready = state.ready(all);
@@ -150,7 +150,7 @@ impl InputQueue {
         ready
     }
 
-    /// Takes back the waker that a key names.
+    /// Drops the waker with this key.
     pub(crate) fn forget(&self, key: Option<u64>) {
         if let Some(key) = key {
             let forgotten = self.lock().waiting.forget(key);
@@ -158,7 +158,7 @@ impl InputQueue {
         }
     }
 
-    /// For the loop: what to do now.
+    /// For the read loop: what to do now.
     pub(crate) fn step(&self) -> Step {
         let state = self.lock();
         match (state.buffers.front(), state.end) {
@@ -169,7 +169,7 @@ impl InputQueue {
         }
     }
 
-    /// For the loop: so many bytes of the first buffer are in the pipe.
+    /// For the read loop: this many bytes of the first buffer are in the pipe.
     pub(crate) fn written(&self, len: usize) {
         let mut state = self.lock();
         let Some(front) = state.buffers.front_mut() else { return };
@@ -182,7 +182,7 @@ impl InputQueue {
         drop((done, wakers));
     }
 
-    /// The pipe is closed, because of this `errno` if any: what is queued goes nowhere.
+    /// The pipe is closed, because of this `errno` if there is one. Queued bytes are discarded.
     pub(crate) fn close(&self, errno: Option<i32>) {
         let mut state = self.lock();
         if let End::Closed(_) = state.end {
@@ -218,7 +218,7 @@ impl State {
         }
     }
 
-    /// Returns those who can go on; they are to be woken outside the lock.
+    /// Returns the wakers of the writers that can go on, for a wake outside the lock.
     fn wake_if_drained(&mut self) -> Wakers {
         if self.queued <= self.low {
             self.full = false;
@@ -236,7 +236,7 @@ impl State {
     }
 }
 
-/// A writer that waits. It leaves nothing behind when it goes.
+/// A waiting writer. Dropping it removes its waker.
 #[derive(Debug)]
 pub(crate) struct Ready<'a> {
     queue: &'a InputQueue,
@@ -260,7 +260,7 @@ impl Drop for Ready<'_> {
     }
 }
 
-/// Bytes of the user's.
+/// Bytes of the user, whose destructor is contained.
 struct Contained(Bytes);
 
 impl AsRef<[u8]> for Contained {
@@ -275,7 +275,7 @@ impl Drop for Contained {
     }
 }
 
-/// How much is queued, never what.
+/// Shows how much is queued and never the bytes.
 impl fmt::Debug for InputQueue {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("InputQueue").field("queued", &self.lock().queued).finish_non_exhaustive()

@@ -1,4 +1,4 @@
-//! What threads share of one child: its sticky status, and what is to be written to it.
+//! What threads share of one child: its sticky status, and the bytes to write to it.
 
 mod child_cell;
 mod input_queue;

@@ -1,5 +1,5 @@
-//! `HostedWatcher`: a child watcher inside a policy. It may be a user's own, so none of its panics
-//! gets past here: a part of the library would go with it, and a child be lost.
+//! `HostedWatcher`: a child watcher inside a policy. It may be the user's own, so its panics are
+//! contained here: otherwise they would end a part of the library and lose a child.
 
 use std::{io, sync::Arc};
 
@@ -9,7 +9,7 @@ use crate::{
     types::WatchError,
 };
 
-/// The watcher that learns of the children's exits.
+/// The watcher that reports the children's exits.
 #[derive(Clone, Debug)]
 pub(crate) struct HostedWatcher(Arc<dyn ChildWatcher>);
 
@@ -28,7 +28,7 @@ impl HostedWatcher {
 
     pub(crate) fn add(&self, pid: i32, handler: ExitHandler) -> Result<(), WatchError> {
         self.guarded(|watcher| watcher.add_child_handler(pid, handler)).unwrap_or_else(|| {
-            // It may have kept the handler; two must not reap the child.
+            // The watcher may have kept the handler; the child must not be reaped twice.
             self.remove(pid);
             Err(WatchError::System {
                 what: format!("child {pid}"),
@@ -39,7 +39,7 @@ impl HostedWatcher {
     }
 
     pub(crate) fn remove(&self, pid: i32) -> bool {
-        // After a panic nothing more is expected of it.
+        // A watcher that panicked is treated as having removed the handler.
         self.guarded(|watcher| watcher.remove_child_handler(pid)).unwrap_or(true)
     }
 

@@ -1,7 +1,7 @@
-//! `Process`: the ownership of one child, kept outside the actors so that it outlives a panic.
+//! `Process`: the owner of one child, kept outside the actors so that it outlives a panic.
 //!
-//! Its steps are the waiter's. The read loop may take one for it if it is awake already and knows
-//! that the child is about to end: then the exit does not wait for another thread's wake-up.
+//! The waiter takes its steps. The read loop may take one itself if it is awake and the child is
+//! about to end: then the exit does not wait until another thread wakes.
 
 use std::{
     any::Any,
@@ -32,33 +32,32 @@ use crate::{
     types::ExitRecord,
 };
 
-/// A child that this library spawned, from its spawn to its reaping, and beyond if it led a process
+/// A child that this library spawned, from its spawn to its reaping, and longer if it led a process
 /// group that still has members.
 #[derive(Debug)]
 pub(crate) struct Process {
     pub(crate) cell: Arc<ChildCell>,
     pidfd: AsyncFd<OwnedFd>,
     leads_group: bool,
-    /// A child watcher of the user's reaps the child.
+    /// A child watcher of the user reaps the child.
     hosted: bool,
     started: Instant,
     progress: Mutex<Progress>,
-    /// Tells the read loop that the record is there, if its driver would find the status pipe's
-    /// word late.
+    /// Tells the read loop that the record exists, if its driver would notice the status pipe late.
     poll_soon: PollSoon,
 }
 
-/// How far the child has come.
+/// The child's progress.
 #[derive(Debug)]
 struct Progress {
-    /// What a hosted child watcher is to tell, as long as it has the child.
+    /// The exit that a hosted watcher will send, as long as it watches the child.
     watched: Option<oneshot::Receiver<WatchedExit>>,
-    /// The status, as soon as it is reaped: the kernel gives it only once.
+    /// The status, once reaped: the kernel returns it only once.
     /// Boxed: most children still run.
     record: Option<Box<ExitRecord>>,
-    /// The write end, until the read loop is told.
+    /// The write end, until the read loop is notified.
     status_pipe: Option<OwnedFd>,
-    /// What a step of the read loop's panicked with: the waiter has to answer for it.
+    /// The panic of a step that the read loop took: the waiter resumes it.
     panic: Option<Box<dyn Any + Send>>,
 }
 
@@ -72,7 +71,7 @@ impl fmt::Debug for PollSoon {
     }
 }
 
-/// What a child is owned by from its spawn on.
+/// What a `Process` owns from the spawn on.
 #[derive(Debug)]
 pub(crate) struct Ownership {
     pub(crate) pidfd: AsyncFd<OwnedFd>,
@@ -83,8 +82,8 @@ pub(crate) struct Ownership {
 }
 
 impl Process {
-    /// The owner of the child from now on. The pidfd is registered with the reactor of the
-    /// watcher's thread.
+    /// The child's owner from now on. The pidfd is registered with the reactor of the waiter's
+    /// thread.
     pub(crate) fn new(
         cell: Arc<ChildCell>,
         ownership: Ownership,
@@ -97,13 +96,13 @@ impl Process {
         Arc::new(Process { cell, pidfd, leads_group, hosted, started, progress, poll_soon })
     }
 
-    /// Lets a hosted child watcher tell the end, if it takes the child; otherwise the pidfd does.
+    /// Lets a hosted watcher report the exit. If it refuses the child, the pidfd reports it.
     pub(crate) fn host(&self, watcher: &HostedWatcher) {
         let watched = watched_by(watcher, &self.cell);
         self.progress().watched = watched;
     }
 
-    /// `None` while another thread is at it.
+    /// `None` while another thread holds the lock.
     fn try_progress(&self) -> Option<MutexGuard<'_, Progress>> {
         match self.progress.try_lock() {
             Ok(progress) => Some(progress),
@@ -112,7 +111,7 @@ impl Process {
         }
     }
 
-    /// Held for some system calls that never wait; nothing is told under it.
+    /// Held for some system calls that never wait. No notification is sent under it.
     fn progress(&self) -> MutexGuard<'_, Progress> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -125,24 +124,24 @@ impl Process {
         self.cell.id
     }
 
-    /// Whether the child's end is still to be reported.
+    /// Whether the child's exit has not been reported yet.
     pub(crate) fn is_unreported(&self) -> bool {
         self.progress().status_pipe.is_some()
     }
 
-    /// What is known of the exit, once the child is reaped.
+    /// The exit record, once the child is reaped.
     pub(crate) fn record(&self) -> Option<ExitRecord> {
         self.progress().record.as_deref().copied()
     }
 
-    /// Waits for the end, reaps, reports. Ready once the read loop is told.
+    /// Waits for the exit, reaps, and reports. Ready once the read loop has been notified.
     ///
     /// # Errors
     ///
-    /// What the kernel says if the child cannot be asked after; the next call tries again.
+    /// The kernel's error if it cannot report the child's state; the next call tries again.
     pub(crate) fn poll_reported(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Some(mut progress) = self.try_progress() else {
-            // The read loop is at it, for some microseconds.
+            // The read loop is taking a step, for some microseconds.
             cx.waker().wake_by_ref();
             return Poll::Pending;
         };
@@ -156,7 +155,7 @@ impl Process {
         // The write wakes the read loop, which takes this lock.
         drop(progress);
         if let Some(status_pipe) = status_pipe {
-            // If it cannot be written, its end tells the same: the drop is what counts.
+            // A failed write does not matter: dropping the pipe tells the read loop too.
             let _ = pipe::write_now(&status_pipe, &[1]);
             drop(status_pipe);
             (self.poll_soon.0)(self.id());
@@ -183,7 +182,7 @@ impl Process {
         }
     }
 
-    /// Takes what a hosted child watcher tells. True if it has let go of the child without a word.
+    /// Takes the hosted watcher's report. True if the watcher dropped the child without a report.
     fn poll_watched(&self, progress: &mut Progress, cx: &mut Context<'_>) -> Poll<bool> {
         let Some(exit) = progress.watched.as_mut() else { return Poll::Ready(false) };
         let told = ready!(Pin::new(exit).poll(cx));
@@ -199,13 +198,13 @@ impl Process {
         ExitRecord { child: self.id(), status, usage, wall_time: self.started.elapsed() }
     }
 
-    /// Waits by the pidfd from now on.
+    /// From now on the pidfd alone reports the exit.
     pub(crate) fn stop_watching(&self) {
         self.progress().watched = None;
     }
 
-    /// For the read loop, which never waits: takes the waiter's next step, if it can be taken now.
-    /// True once the record is there. A panic of it is the waiter's.
+    /// For the read loop, which never waits: takes the waiter's next step if it can. Returns true
+    /// once the record exists. The waiter resumes a panic of the step.
     pub(crate) fn try_reap(&self) -> bool {
         if self.hosted {
             return false;
@@ -215,7 +214,7 @@ impl Process {
         };
         match catch_unwind(AssertUnwindSafe(|| self.step(&mut progress))) {
             Ok(step) => {
-                // The read loop knows it by now.
+                // The read loop itself needs no notification.
                 drop(take_if_recorded(&mut progress));
                 step.unwrap_or(false)
             }
@@ -226,7 +225,7 @@ impl Process {
         }
     }
 
-    /// Reaps the child if it has ended and is not reaped yet. True once the record is there.
+    /// Reaps the child if it has ended and is not reaped yet. Returns true once the record exists.
     fn step(&self, progress: &mut Progress) -> io::Result<bool> {
         if progress.record.is_none() {
             progress.record = self.reap()?.map(Box::new);
@@ -237,7 +236,7 @@ impl Process {
         Ok(progress.record.is_some())
     }
 
-    /// Reaps the child if it has ended. Peeks first: until it is reaped its PID stays taken.
+    /// Reaps the child if it has ended. Peeks first: its PID stays taken until it is reaped.
     fn reap(&self) -> io::Result<Option<ExitRecord>> {
         let child = Which::Pidfd(self.pidfd.get_ref().as_fd());
         let reaped = match wait::peek(child) {
@@ -259,10 +258,10 @@ impl Process {
         }
     }
 
-    /// Sends a signal. After the reaping only a group can still be there.
+    /// Sends a signal. After the child is reaped, only its group can receive one.
     pub(crate) fn signal(&self, signal: Signal, target: Target) -> Result<(), SignalError> {
         let child = self.id();
-        // Held to the end: meanwhile nothing of ours reaps the child, and its number stays its own.
+        // Held to the end, so that no other thread reaps the child and frees its PID.
         let progress = self.progress();
         let reaped = progress.record.is_some();
         let sent = match target {
@@ -274,7 +273,7 @@ impl Process {
             )),
             Target::Group => {
                 let group = self.signal_group(signal);
-                // There is no next signal after a KILL: a child that comes and goes gets it twice.
+                // No signal follows a KILL: a child that may change groups is sent it twice.
                 if reaped || (signal != Signal::SIGKILL && self.is_in_its_group()) {
                     group
                 } else {
@@ -292,7 +291,7 @@ impl Process {
 
     fn signal_group(&self, signal: Signal) -> io::Result<()> {
         match pidfd::signal_group(&self.pidfd, signal) {
-            // Before Linux 6.9. The number is the child's as long as it is not reaped.
+            // Before Linux 6.9. The PID is the child's until it is reaped.
             Err(error) if error.raw_os_error() == Some(libc::EINVAL) && self.is_ours() => {
                 Ok(nix::sys::signal::killpg(Pid::from_raw(self.pid()), signal)?)
             }
@@ -300,25 +299,25 @@ impl Process {
         }
     }
 
-    /// Whether the child, which is not reaped, is in the group that it was given. It may leave that
-    /// at any time; what it did not get then, it gets by the next signal.
+    /// Whether the child, not yet reaped, is in its own group. It may leave at any time; a signal
+    /// that misses it because of that is made good by the next one.
     fn is_in_its_group(&self) -> bool {
         let pid = Pid::from_raw(self.pid());
         nix::unistd::getpgid(Some(pid)) == Ok(pid)
     }
 
-    /// Whether the child is still to be reaped, so that its number is its own.
+    /// Whether the child is still to be reaped, so that the PID is still its own.
     fn is_ours(&self) -> bool {
         wait::peek(Which::Pidfd(self.pidfd.get_ref().as_fd())).is_ok()
     }
 
-    /// Whether the group that the child leads or led has members, zombies among them.
+    /// Whether the group that the child leads or led has members (zombies count).
     pub(crate) fn has_group(&self) -> bool {
-        // Before Linux 6.9 that cannot be known once the child is reaped.
+        // Before Linux 6.9 this cannot be known once the child is reaped.
         self.leads_group && pidfd::probe_group(&self.pidfd).unwrap_or(false)
     }
 
-    /// Sends signals to the child and the group that it leads, as far as they are there.
+    /// Sends signals to the child and the group that it leads, if they still exist.
     pub(crate) fn signal_all(&self, signals: &[Signal]) {
         let target = if self.leads_group { Target::Group } else { Target::Child };
         for &signal in signals {
@@ -329,24 +328,24 @@ impl Process {
         }
     }
 
-    /// Kills the child and its group, and reaps it: for one that no waiter has.
+    /// Kills the child and its group, and reaps it: for a child that no waiter has.
     pub(crate) fn discard(&self) {
         self.signal_all(&[Signal::SIGKILL]);
         wait::discard(&self.pidfd);
     }
 }
 
-/// The status pipe, once, when the record is there.
+/// Takes the status pipe, once, if the record exists.
 fn take_if_recorded(progress: &mut Progress) -> Option<OwnedFd> {
     progress.record.as_ref()?;
     progress.status_pipe.take()
 }
 
-/// Gives the child to a hosted watcher; `None` if that refuses it.
+/// Passes the child to a hosted watcher. Returns `None` if the watcher refuses it.
 fn watched_by(watcher: &HostedWatcher, cell: &ChildCell) -> Option<oneshot::Receiver<WatchedExit>> {
     let (tell, told) = oneshot::channel();
     let handler = ExitHandler::new(move |exit| {
-        // If it is not taken, the policy has ended. The waker is our own waiter's.
+        // The send fails only if the policy has ended. The waker is our own waiter's.
         let _ = contain("the waker of a waiter", || tell.send(exit));
     });
     match watcher.add(cell.pid, handler) {

@@ -1,11 +1,11 @@
-//! `Target`: the process or its group.
+//! `Target`: which processes a signal is sent to.
 
-/// Whom a signal is for.
+/// Which processes a signal is sent to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Target {
     /// The child alone.
     Child,
-    /// The process group that the child leads or led, and the child itself if it has left that.
+    /// The process group that the child leads or led, and the child too if it has left the group.
     Group,
 }

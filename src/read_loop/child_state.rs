@@ -1,24 +1,24 @@
 //! One child as the read loop sees it: a pure state machine of its exit and its pipes.
 
-/// Where a child stands.
+/// A child's phase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// Its exit has not been recorded.
+    /// The child's exit has not been recorded.
     Running,
-    /// It has ended, and a descendant may still hold a pipe.
+    /// The child has ended. A descendant may still hold a pipe.
     Exited,
-    /// It has ended and all its pipes are at their end.
+    /// The child has ended and all its pipes are at their end.
     Closed,
-    /// It is no child but a pipe that children share: it never exits.
+    /// Not a child but a pipe that children share: it never exits.
     Shared,
 }
 
-/// What happened to it.
+/// What happened to the child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Event {
     /// The waiter's record arrived, and the pipes were drained.
     ExitRecorded,
-    /// One of its output pipes is at its end.
+    /// One of the child's output pipes is at its end.
     PipeEnded,
 }
 
@@ -41,7 +41,7 @@ impl ChildState {
         ChildState { phase: Phase::Running, open: pipes }
     }
 
-    /// A pipe that children share.
+    /// The state of a pipe that children share.
     pub(super) fn shared() -> Self {
         ChildState { phase: Phase::Shared, open: 1 }
     }
@@ -50,7 +50,7 @@ impl ChildState {
         self.phase
     }
 
-    /// Takes an event in. A second exit, and whatever comes after `Closed`, changes nothing.
+    /// Applies an event. A second exit, or any event after `Closed`, changes nothing.
     pub(super) fn on(&mut self, event: Event) -> Outcome {
         match (self.phase, event) {
             (Phase::Running, Event::PipeEnded) => {

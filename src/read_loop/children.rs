@@ -1,4 +1,4 @@
-//! The read loop's table of children: their pipe contexts and their audience.
+//! The read loop's table of children: their pipe contexts and their exit listeners.
 
 use std::sync::Arc;
 
@@ -18,42 +18,42 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct ChildEntry {
     pub(super) cell: Arc<ChildCell>,
-    /// What its waiter owns it by, until its exit.
+    /// The child's process, until its exit.
     pub(super) process: Option<Arc<Process>>,
     pub(super) state: ChildState,
     /// The output pipes that are open.
     pub(super) outputs: SmallVec<[OutputPipe; 2]>,
     pub(super) status: Option<PipeToken>,
     pub(super) input: Option<PipeToken>,
-    /// The child has used up its share of the log: none of its outputs is read.
+    /// The child's quota of the log is full: none of its outputs is read.
     pub(super) quota_is_full: bool,
-    /// The driver has a buffer of the input in hand.
+    /// The driver is writing a buffer of the input.
     pub(super) writing: bool,
-    /// Its exit is on its way into the log, or there.
+    /// Its exit is in the log, or about to be.
     exit_is_known: bool,
     /// Its last fact in the log.
     pub(super) last_seq: Seq,
-    /// How many bytes of it went into the log before its exit.
+    /// How many bytes of its output went into the log before its exit.
     pub(super) output_bytes: u64,
-    /// Where somebody waits for this child alone.
+    /// Set if anything waits for this child alone.
     pub(super) awaited: Option<Box<ExitListeners>>,
     pub(super) extras: Option<Box<Extras>>,
     pub(super) span: ChildSpan,
 }
 
-/// Who waits for one child.
+/// The recipients that wait for one child.
 #[derive(Debug, Default)]
 pub(super) struct ExitListeners {
-    /// Who hears of its exit.
+    /// The recipients of its exit.
     pub(super) exits: Recipients<ChildExited>,
 }
 
-/// An output pipe that is open.
+/// An open output pipe.
 #[derive(Debug)]
 pub(super) struct OutputPipe {
     pub(super) stream: Source,
     token: PipeToken,
-    /// The user does not want it to be read.
+    /// The user has paused its reading.
     pub(super) paused: bool,
 }
 
@@ -64,7 +64,7 @@ impl OutputPipe {
 }
 
 impl ChildEntry {
-    /// One without any pipe yet.
+    /// A child without any pipe yet.
     pub(super) fn new(
         cell: Arc<ChildCell>,
         state: ChildState,
@@ -89,12 +89,12 @@ impl ChildEntry {
         }
     }
 
-    /// Who waits for it.
+    /// Returns its exit listeners; creates them if there are none.
     pub(super) fn awaited(&mut self) -> &mut ExitListeners {
         self.awaited.get_or_insert_default()
     }
 
-    /// What its process knows of its exit, once.
+    /// Takes its process's exit record, once.
     pub(super) fn take_record(&mut self) -> Option<ExitRecord> {
         if self.exit_is_known {
             return None;
@@ -116,14 +116,14 @@ impl ChildEntry {
         }
     }
 
-    /// Another driver reads this output from now on.
+    /// From now on another driver reads this output.
     pub(super) fn replace_output(&mut self, stream: Source, token: PipeToken) {
         for pipe in self.outputs.iter_mut().filter(|pipe| pipe.stream == stream) {
             pipe.token = token;
         }
     }
 
-    /// Has each of its outputs read or not, as everyone wants.
+    /// Pauses or resumes each output, as the user and the quota require.
     pub(super) fn follow_pauses(&self, driver: &mut dyn PipeDriver) {
         for pipe in &self.outputs {
             if self.quota_is_full || pipe.paused {

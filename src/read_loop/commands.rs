@@ -1,4 +1,4 @@
-//! What other threads ask of the read loop, through its own queue.
+//! What other threads ask of the read loop, through the queue of its mailbox.
 
 use std::{os::fd::OwnedFd, sync::Arc};
 
@@ -22,30 +22,30 @@ use crate::{
 pub(crate) enum LoopCommand {
     /// Read this child's pipes from now on.
     Register(Box<Registration>),
-    /// This child's status pipe holds its record: for a driver that would find it late.
+    /// This child's status pipe holds its record: for a driver that would notice it late.
     PollSoon(ChildId),
     /// Read this pipe, which several children write to, under an id of its own.
     Share(ChildId, PipeEnd),
     /// This child's input queue has changed.
     Input(ChildId),
-    /// Read a child's stream, or read it no more.
+    /// Pause or resume the reading of a child's stream.
     Reading { child: ChildId, stream: Source, paused: bool },
-    /// Do this to the terminal of a child.
+    /// Resize or hang up the terminal of a child.
     Terminal(ChildId, TerminalAction, oneshot::Sender<Result<(), TerminalError>>),
     /// Add a subscription.
     Subscribe(SubscriptionId, Subscribe),
     /// Remove a subscription.
     Unsubscribe(SubscriptionId),
-    /// Nothing more goes to files: tell the lifecycle subscribers.
+    /// Spilling has ended: notify the lifecycle subscribers.
     SpillFailed(Arc<SpillError>),
-    /// An actor was restarted: tell the lifecycle subscribers.
+    /// An actor was restarted: notify the lifecycle subscribers.
     Restarted(Part, String),
-    /// Close everything, tell everyone why, and end.
+    /// Close everything, notify everyone of the reason, and end.
     Finish(PolicyStopped),
 }
 
 impl LoopCommand {
-    /// Tells whoever waits for it that the loop has ended.
+    /// Tells the command's caller, if one waits, that the loop has ended.
     pub(super) fn refuse(self, reason: &PolicyStopped) {
         match self {
             LoopCommand::Register(registration) => {
@@ -58,7 +58,7 @@ impl LoopCommand {
                 let stopped = Lifecycle::Stopped(reason.clone());
                 contain("the waker of a subscriber", move || to.do_send(stopped));
             }
-            // The drop of a reply wakes its caller, and that of a recipient may run its destructor.
+            // Dropping a reply wakes its caller, and dropping a recipient may run its destructor.
             other @ (LoopCommand::Subscribe(..)
             | LoopCommand::Unsubscribe(_)
             | LoopCommand::PollSoon(_)
@@ -73,22 +73,22 @@ impl LoopCommand {
     }
 }
 
-/// What is done to a terminal.
+/// An action on a terminal.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum TerminalAction {
     Resize { rows: u16, columns: u16 },
     HangUp,
 }
 
-/// A child that the read loop is to read: its pipes, and who hears of its end.
+/// A child for the read loop: its pipes, and the recipient of its exit.
 #[derive(Debug)]
 pub(crate) struct Registration {
     pub(crate) cell: Arc<ChildCell>,
-    /// What its waiter owns it by.
+    /// The child's process, shared with its waiter.
     pub(crate) process: Arc<Process>,
     pub(crate) stdin: Option<PipeEnd>,
     pub(crate) outputs: SmallVec<[(Source, PipeEnd); 2]>,
-    /// Its own part of the log.
+    /// Its own quota of the log.
     pub(crate) share: Option<Quota>,
     pub(crate) status: OwnedFd,
     pub(crate) exit_to: Option<Recipient<ChildExited>>,
@@ -96,18 +96,18 @@ pub(crate) struct Registration {
     pub(crate) span: ChildSpan,
 }
 
-/// What few children have.
+/// What only few children have.
 #[derive(Debug)]
 pub(crate) struct Extras {
-    /// The child's side of its terminal, until its exit: without one that holds it, a terminal ends
-    /// as soon as nobody has it open, which a child can change again (by `/dev/tty`).
+    /// The child's side of its terminal, until its exit. It keeps the terminal from ending while no
+    /// process has it open: the child can open it again (by `/dev/tty`).
     pub(crate) terminal: Option<OwnedFd>,
-    /// The shared contexts that it writes to.
+    /// The shared pipe contexts that the child writes to.
     pub(crate) shared: SmallVec<[ChildId; 1]>,
 }
 
 impl Extras {
-    /// `None` if there are none.
+    /// Returns `None` if they are empty.
     pub(crate) fn some(self) -> Option<Box<Self>> {
         let Extras { terminal, shared } = &self;
         let none = terminal.is_none() && shared.is_empty();

@@ -1,9 +1,9 @@
-//! `Core`: what the read loop works on, outside the actor and outside the reach of its panics.
+//! `Core`: the read loop's data, outside the actor and out of reach of its panics.
 //!
-//! A turn takes commands, reads, drains the pipes of children that ended, appends to the log, and
-//! tells the subscribers. A piece of work stays in its queue until its result is in the next one,
-//! and between the two runs nothing that could panic: foreign code is contained and comes after the
-//! bookkeeping. So a turn that is cut short by a panic is taken up by the next one.
+//! A turn takes commands, reads, drains the pipes of ended children, appends to the log, and
+//! notifies the subscribers. Work stays in its queue until its result is in the next queue, and no
+//! code that may panic runs between the two: foreign code is contained and runs after the
+//! bookkeeping. So the next turn completes a turn that a panic interrupted.
 
 use std::{
     collections::VecDeque,
@@ -37,7 +37,7 @@ use crate::{
 use bytes::Bytes;
 use rustc_hash::FxHashMap;
 
-/// The place of the next entry: after the staged ones, which follow the log's.
+/// The next sequence number: it follows the staged entries, which follow the log's.
 pub(super) fn next_seq(staged: &[Entry], link: &Mailbox) -> Seq {
     staged.last().map_or_else(|| link.log().end(), |entry| entry.seq.next())
 }
@@ -51,27 +51,27 @@ pub(super) struct Core {
     pub(super) publisher: Publisher,
     commands: VecDeque<LoopCommand>,
     pub(super) found: VecDeque<Completion>,
-    /// What a driver that failed has given up, until the next one has it.
+    /// Pipes that a failed driver gave up, until the next driver has them.
     pub(super) held: VecDeque<Held>,
-    /// Exits whose output is still to be drained.
+    /// Exits of children whose output must still be drained.
     pub(super) records: VecDeque<ExitRecord>,
-    /// Entries of this turn, not yet in the log.
+    /// Entries of this turn that are not yet in the log.
     pub(super) staged: Vec<Entry>,
     turn: Turn,
     pub(super) coalescer: Coalescer<Option<i32>>,
     /// The slowest lossless reader is a whole log behind.
     pub(super) held_up: Option<HeldUp>,
-    /// The running child that last closed the last of its pipes, and when.
+    /// The running child that last closed its last pipe, and when.
     pub(super) ending: Option<(ChildId, Instant)>,
-    /// The child that the loop has reaped itself. Its exit is stated after the next read, when all
-    /// that has left its pipes is found.
+    /// The child that the loop reaped itself. Its exit is staged after the next read, which finds
+    /// the bytes already taken from its pipes.
     pub(super) reaped: Option<ChildId>,
 }
 
-/// With less room than this, some pipe waits for the slowest reader: a driver reads in slabs.
+/// With less room than this, some pipe waits for the slowest reader: a driver reads whole buffers.
 const LEAST_ROOM: u64 = 2 * READ_BUFFER_LEN as u64;
 
-/// How often the end is tried when it panics.
+/// How often the end is retried if it panics.
 const LAST_TRIES: usize = 3;
 
 impl Core {
@@ -99,16 +99,16 @@ impl Core {
         &mut self.publisher
     }
 
-    /// Runs turns until a command ends the loop, and gives the reason.
+    /// Runs turns until a command ends the loop, and returns the reason.
     pub(super) fn run(&mut self) -> PolicyStopped {
-        // A panic in the middle of a read can have left completions behind, which hold bytes that
-        // belong before an exit that is known already.
+        // A panic during a read can leave completions behind, with bytes that come before an exit
+        // that is already known.
         if let Err(error) = self.read(false) {
             return PolicyStopped::DriverFailed(error.to_string());
         }
         loop {
             self.link.run();
-            // First what a panic may have cut short: a command must find it done.
+            // First finish what a panic may have interrupted: commands rely on it.
             self.settle();
             self.link.take(&mut self.commands);
             let quiet = self.commands.is_empty() && !self.publisher.has_more();
@@ -125,8 +125,8 @@ impl Core {
         }
     }
 
-    /// Reads, and sleeps until there is something to read. Not where a command has just been
-    /// applied: what it made possible (a delivery, say) comes with the next settling.
+    /// Reads, and sleeps until there is something to read. Does not sleep right after a command:
+    /// the next `settle` completes its effects (a delivery, say).
     fn turn(&mut self, quiet: bool) -> io::Result<()> {
         let near = quiet && self.exit_is_near();
         let sleep = quiet && !near && self.link.may_sleep();
@@ -146,11 +146,11 @@ impl Core {
         Ok(())
     }
 
-    /// Gives what was read its place in the log, and tells the subscribers.
+    /// Moves what was read into the log, and notifies the subscribers.
     fn settle(&mut self) {
         self.take_found();
-        // Every byte that has left a pipe is staged now, so the rest of an ended child's output is
-        // what its pipes still hold.
+        // Every byte that was read is staged now, so the rest of an ended child's output is still
+        // in its pipes.
         while let Some(&record) = self.records.front() {
             self.exited(record);
         }
@@ -160,7 +160,7 @@ impl Core {
         self.publisher.publish();
     }
 
-    /// Stages all that was found.
+    /// Stages all completions.
     pub(super) fn take_found(&mut self) {
         while !self.found.is_empty() {
             fault_point!(LoopBeforeTake);
@@ -170,7 +170,7 @@ impl Core {
         }
     }
 
-    /// Pauses the children whose shares of the log are full, and resumes those whose are not.
+    /// Pauses the children whose quota is full, and resumes those whose quota is not.
     fn follow_quotas(&mut self) {
         let changes = self.link.log().quota_changes();
         for (child, full) in changes {
@@ -200,7 +200,7 @@ impl Core {
         if !self.link.shared_log().wait_for_room(paused || quotas_wait) {
             return room;
         }
-        // A reader that moved on before it could see the flag is seen by a second look.
+        // Look again: a reader may have moved on before it could see the flag.
         self.follow_quotas();
         self.link.log().room()
     }
@@ -218,7 +218,7 @@ impl Core {
             LoopCommand::Reading { child, stream, paused } => self.reading(child, stream, paused),
             LoopCommand::Terminal(child, action, reply) => {
                 let done = self.terminal(child, action);
-                // The caller may have gone; if not, its waker is foreign code.
+                // The caller may be gone; if not, its waker is foreign code.
                 contain("the waker of a caller", || drop(reply.send(done)));
             }
             LoopCommand::Subscribe(id, subscribe) => {
@@ -280,7 +280,7 @@ impl Core {
         self.children.insert(context, entry);
     }
 
-    /// Gives a fact its place in the one order.
+    /// Stages a fact under the next sequence number.
     pub(super) fn stage(&mut self, child: ChildId, fact: Fact) -> Seq {
         let seq = next_seq(&self.staged, &self.link);
         self.staged.push(Entry { seq, turn: self.turn, child, fact });
@@ -306,8 +306,8 @@ impl Core {
         }
     }
 
-    /// A word in a status pipe, or its end: the process knows the exit. What is in the pipe says nothing,
-    /// since a descendant of the child's can open it by `/proc`, read what is in it, and write to it.
+    /// The status pipe was written to or ended: the process knows the exit. The bytes mean nothing:
+    /// a descendant of the child can open the pipe by `/proc`, and read and write it.
     fn status_changed(&mut self, child: ChildId, what: &PipeEvent) {
         let Some(entry) = self.children.get_mut(&child) else { return };
         if matches!(what, PipeEvent::End | PipeEvent::Failed(_)) {
@@ -334,8 +334,8 @@ impl Core {
         self.staged.push(Entry { seq, turn: self.turn, child, fact: Fact::Chunk(chunk) });
     }
 
-    /// Ends everything: what is in hand and what the pipes still hold goes into the log, then they
-    /// are closed and everyone is told why. Children without a status get the reason instead.
+    /// Ends everything: logs pending work and all bytes in the pipes, closes the pipes, and
+    /// notifies everyone of the reason. Children without a status get the reason instead.
     pub(super) fn finish(&mut self, reason: &PolicyStopped) {
         for _ in 0..LAST_TRIES {
             match catch_unwind(AssertUnwindSafe(|| self.last_words())) {
@@ -354,20 +354,20 @@ impl Core {
         }
         self.commands.drain(..).for_each(|command| command.refuse(reason));
         drop_contained(mem::take(&mut self.children));
-        // From here on nobody may wait for the spill thread.
+        // From here on no reader may wait for the spill thread.
         self.link.log().spill_no_more();
         self.publisher.stopped(reason);
         self.link.end(reason);
     }
 
-    /// Takes all that is there: completions, exits, and then what else the pipes hold.
+    /// Takes everything left: completions, exits, and the rest of the pipes.
     fn last_words(&mut self) {
         if let Err(error) = self.read(false) {
             trace::error!(%error, "the pipes cannot be read to the end");
         }
         self.take_found();
-        // The waiters have reported before anyone asked for the end, and more of them than one turn
-        // may find.
+        // The waiters have reported before the end was requested, and there may be more of them
+        // than one turn finds.
         for entry in self.children.values_mut() {
             self.records.extend(entry.take_record());
         }

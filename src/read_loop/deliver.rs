@@ -1,4 +1,4 @@
-//! Subscribers: the audience of lifecycle facts, and the credit-based delivery of output.
+//! Subscribers: the recipients of lifecycle facts, and the credit-based delivery of output.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::{
     subscribe::{Credits, OutputBatch},
 };
 
-/// Recipients of one kind of message; those that came with a spawn have no subscription.
+/// Recipients of one kind of message. A recipient given with a spawn has no subscription.
 #[derive(Debug)]
 pub(super) struct Recipients<M>
 where
@@ -27,7 +27,7 @@ where
     M: Message<Result = ()> + Send,
 {
     subscription: Option<SubscriptionId>,
-    /// The only child that it wants to hear of.
+    /// If set, the recipient receives messages about this child only.
     child: Option<ChildId>,
     recipient: Recipient<M>,
 }
@@ -52,15 +52,15 @@ impl<M: Message<Result = ()> + Clone + Send + 'static> Recipients<M> {
         self.remove_where(|member| member.subscription == Some(id));
     }
 
-    /// The last recipient of an actor may take that along, and with it what is the host's: it is
-    /// dropped when all of them have been looked at.
+    /// Removes members. They are dropped after all have been checked: dropping an actor's last
+    /// recipient may end the actor and run the user's destructors.
     fn remove_where(&mut self, mut goes: impl FnMut(&Member<M>) -> bool) {
         let gone: Vec<_> = self.members.extract_if(.., |member| goes(member)).collect();
         gone.into_iter().for_each(drop_contained);
     }
 
-    /// Sends what is about `child` (or about all) to everyone who is alive and wants it, and
-    /// removes the dead. `do_send` ignores a mailbox's capacity, so a full one loses nothing.
+    /// Sends a message about `child` (or about all) to every live recipient that wants it, and
+    /// removes dead ones. `do_send` ignores a mailbox's capacity, so a full mailbox loses nothing.
     pub(super) fn tell(&mut self, child: Option<ChildId>, message: &M) {
         self.remove_where(|member| {
             let alive = member.recipient.connected();
@@ -72,7 +72,7 @@ impl<M: Message<Result = ()> + Clone + Send + 'static> Recipients<M> {
     }
 }
 
-/// Sends a message. The recipient's mailbox has it before a waker runs, which may be foreign.
+/// Sends a message. It is in the recipient's mailbox before a waker, which may be foreign, runs.
 pub(super) fn send<M>(recipient: &Recipient<M>, message: &M)
 where
     M: Message<Result = ()> + Clone + Send + 'static,
@@ -80,7 +80,7 @@ where
     contain("the waker of a subscriber", || recipient.do_send(message.clone()));
 }
 
-/// A subscriber of output: a cursor of the log, and the credit that bounds what it holds.
+/// A subscriber of output: a cursor of the log, and the credit that bounds its batches.
 #[derive(Debug)]
 pub(super) struct OutputSubscriber {
     pub(super) id: SubscriptionId,
@@ -90,19 +90,19 @@ pub(super) struct OutputSubscriber {
     pub(super) child: Option<ChildId>,
 }
 
-/// What a look at a subscriber has found.
+/// The result of serving a subscriber.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Served {
-    /// There was something for it, and may be more.
+    /// It received something, and there may be more.
     More,
-    /// There is nothing, or no credit, which wakes the loop when it comes back.
+    /// There is nothing to send, or no credit. A returned credit wakes the loop.
     Nothing,
     /// Its actor is gone.
     Gone,
 }
 
 impl OutputSubscriber {
-    /// Hands over one batch, where there is one and credit for it.
+    /// Sends one batch, if there is one and credit for it.
     pub(super) fn serve(&self, link: &Mailbox) -> Served {
         if !self.recipient.connected() {
             return Served::Gone;
@@ -114,8 +114,8 @@ impl OutputSubscriber {
         Served::More
     }
 
-    /// Hands over all that is left, without credit: nobody will be there to ask later. It is at
-    /// most what the log holds, and what of it went to files.
+    /// Sends everything that is left, without credit, since the loop ends. It is at most what the
+    /// log holds, in memory and in files.
     pub(super) fn deliver_rest(&self, link: &Mailbox) {
         while self.recipient.connected() && !link.log().is_at_end(self.cursor) {
             self.hand_over(link, u64::MAX);

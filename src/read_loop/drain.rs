@@ -1,5 +1,5 @@
-//! The drain at an exit: exactly what a context holds at that moment, and not a byte of what a
-//! descendant writes afterwards (but for terminals, which do not tell).
+//! The drain at an exit: reads exactly the bytes that a context holds at that moment, and none that
+//! a descendant writes later (except for terminals, which do not tell how much they hold).
 
 use std::io;
 
@@ -11,14 +11,14 @@ use crate::{
     sys,
 };
 
-/// A terminal does not say how much it holds: at most 4 KiB in its line discipline, 8 KiB on their
-/// way to that, and one write's last part. Should a descendant write on meanwhile, some of that can
-/// be taken for the child's.
+/// A terminal does not tell how much it holds: at most 4 KiB in its line discipline, 8 KiB on their
+/// way there, and the last part of one write. If a descendant still writes, some of its bytes may
+/// count as the child's.
 const TERMINAL_HOLDS: usize = 32 * 1024;
 
-/// Reads what the context holds now and gives it to `each`, with its writer where that is known.
-/// The child has ended, so everything that it wrote is there already; the wait for the end of file,
-/// which a descendant can put off for ever, is never needed.
+/// Reads the bytes that the context holds now and passes them to `each`, with their writer if
+/// known. The child has ended, so all its bytes are already there; the drain never needs to wait
+/// for the end of file, which a descendant can delay for ever.
 pub(super) fn drain(
     end: &PipeEnd,
     coalescer: &mut Coalescer<Option<i32>>,
@@ -39,7 +39,7 @@ pub(super) fn drain(
             }
             Err(Errno::EINTR) => {}
             Err(Errno::EAGAIN) => break,
-            // Nobody has the child's side open.
+            // No process has the child's side open.
             Err(Errno::EIO) if end.medium == Medium::Terminal => break,
             Err(error) => {
                 coalescer.flush(each);

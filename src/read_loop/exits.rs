@@ -1,4 +1,4 @@
-//! The ends: of a pipe, of a child, and of all that holds a child's pipes.
+//! The ends: of a pipe, of a child, and of all pipes of a child.
 
 use std::{sync::Arc, time::Instant};
 
@@ -23,7 +23,7 @@ impl Core {
         let open = entry.outputs.len();
         entry.outputs.retain(|pipe| pipe.stream != stream);
         if entry.outputs.len() == open {
-            // It was hung up before.
+            // The terminal was already hung up.
             return;
         }
         let outcome = entry.state.on(Event::PipeEnded);
@@ -34,8 +34,8 @@ impl Core {
         }
     }
 
-    /// Drains what the child's pipes hold, and then states its exit: the first of `records`, which
-    /// stays there until then.
+    /// Drains the child's pipes, then stages its exit. The exit stays the first of `records` until
+    /// then.
     pub(super) fn exited(&mut self, record: ExitRecord) {
         let child = record.child;
         fault_point!(LoopBeforeDrain);
@@ -53,7 +53,7 @@ impl Core {
         if !outcome.exited {
             return;
         }
-        // A paused stream has no child to hold back any more, and is to come to its end.
+        // A pause no longer holds a child back, and the stream must reach its end.
         entry.outputs.iter_mut().for_each(|pipe| pipe.paused = false);
         entry.follow_pauses(&mut *self.driver);
         if let Some(token) = entry.status.take() {
@@ -85,7 +85,7 @@ impl Core {
         }
     }
 
-    /// Finds what the child's pipes hold now.
+    /// Finds the bytes that the child's pipes hold now.
     pub(super) fn drain_all(&mut self, child: ChildId) {
         let streams = self.children.get(&child).map(|entry| entry.streams());
         for stream in streams.unwrap_or_default() {

@@ -1,7 +1,7 @@
-//! The hand-over: a driver has failed for good, and the next one goes on with its pipes.
+//! The hand-over: a driver has failed for good, and the next driver continues with its pipes.
 //!
-//! What was found goes before what will be, each thing that was given up is added on its own, and
-//! the pauses are the children table's: a panic in between leaves the rest for the next turn.
+//! Earlier completions come before later ones, each given-up pipe is added on its own, and the
+//! pauses are in the children table: after a panic the next turn does the rest.
 
 use std::io;
 
@@ -12,8 +12,8 @@ use crate::{
 };
 
 impl Core {
-    /// Gives the pipes of a driver that has failed to the next one. The error is the loop's end if
-    /// there is none.
+    /// Moves the pipes of a failed driver to the next one. Returns the error, which ends the loop,
+    /// if the driver cannot give up its pipes.
     pub(super) fn hand_over(&mut self, error: io::Error) -> io::Result<()> {
         if !self.driver.give_up(&mut self.found, &mut self.held) {
             return Err(error);
@@ -22,18 +22,18 @@ impl Core {
         self.link.attach(next.waker(), next.needs_poll_soon());
         let failed = std::mem::replace(&mut self.driver, next);
         self.take_over();
-        // A ring lets go of its pipes when it is closed.
+        // Closing a ring releases its pipes.
         drop(failed);
         trace::warn!(%error, "io_uring has failed: sweeping the pipes from now on");
         Ok(())
     }
 
-    /// Adds what was given up to the driver in use.
+    /// Adds the given-up pipes to the driver in use.
     pub(super) fn take_over(&mut self) {
         while let Some(held) = self.held.pop_front() {
             match held {
                 Held::Reader(key, end) => {
-                    // Its child's entry may be gone: then the pipe is closed.
+                    // If the child's entry is gone, the pipe is closed.
                     let Some(entry) = self.children.get_mut(&key.child) else { continue };
                     let token = self.driver.add(key, end);
                     match key.kind {

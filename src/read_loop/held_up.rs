@@ -1,11 +1,11 @@
-//! `HeldUp`: how long a reader has held up the reading of all pipes, told once if that is long.
+//! `HeldUp`: how long a reader has held up the reading of all pipes. A long hold-up is logged once.
 
 use std::time::{Duration, Instant};
 
 use super::core::Core;
 use crate::{log::CursorId, restart::trace};
 
-/// Readers that are slow now and then are no news.
+/// Shorter waits are normal and are not logged.
 const LONG: Duration = Duration::from_secs(1);
 
 /// Reading waits for a reader that is a whole log behind.
@@ -17,7 +17,7 @@ pub(super) struct HeldUp {
 }
 
 impl Core {
-    /// Notes whether reading waits for room.
+    /// Records whether reading waits for room.
     pub(super) fn note_pause(&mut self, paused: bool) {
         match (&mut self.held_up, paused) {
             (None, false) => {}

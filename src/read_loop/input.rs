@@ -1,10 +1,10 @@
-//! What goes to the children: their input, and whether they are read.
+//! The children's input, and the pauses of their output.
 
 use super::{child_state::Phase, core::Core};
 use crate::{ChildId, Source, cell::Step, pipes::PipeEvent};
 
 impl Core {
-    /// Gives the driver the next buffer of a child's input, or closes that at its end.
+    /// Passes the next buffer of a child's input to the driver, or closes the input at its end.
     pub(super) fn feed(&mut self, child: ChildId) {
         let Some(entry) = self.children.get_mut(&child) else { return };
         let (Some(token), Some(input)) = (entry.input, &entry.cell.input) else { return };
@@ -19,7 +19,7 @@ impl Core {
         }
     }
 
-    /// The driver has done something with a buffer.
+    /// The driver has written some of a buffer, or failed to.
     pub(super) fn fed(&mut self, child: ChildId, what: PipeEvent) {
         let Some(entry) = self.children.get_mut(&child) else { return };
         entry.writing = false;

@@ -1,4 +1,4 @@
-//! `Mailbox`: what the read loop shares with other threads: its commands, its wake-up, the log.
+//! `Mailbox`: what the read loop shares with other threads: its commands, its waker, the log.
 
 use std::{
     fmt,
@@ -21,11 +21,11 @@ use crate::{
 #[derive(Debug, Default)]
 struct Queue {
     commands: Vec<LoopCommand>,
-    /// Set when the loop has ended: nothing is queued any more.
+    /// Set when the loop has ended: no more commands are queued.
     ended: Option<PolicyStopped>,
 }
 
-/// Everything by which the read loop is reached. It outlives every panic of the loop.
+/// How other threads reach the read loop. It outlives every panic of the loop.
 pub(crate) struct Mailbox {
     queue: Mutex<Queue>,
     wake: Arc<LoopWake>,
@@ -47,17 +47,17 @@ impl Mailbox {
         }
     }
 
-    /// The merged log. Held for as short as it takes to append or to share some turns.
+    /// The merged log, locked only as long as it takes to append or to share some turns.
     pub(crate) fn log(&self) -> LockedLog<'_> {
         self.log.lock()
     }
 
-    /// The merged log for a reader that does not hold it.
+    /// The merged log, for a reader that does not keep it locked.
     pub(crate) fn shared_log(&self) -> &Arc<SharedLog> {
         &self.log
     }
 
-    /// The policy's own arbiter, if it was made on that.
+    /// The policy's own arbiter, if the policy was started on one.
     pub(crate) fn host(&self) -> Option<&ArbiterHandle> {
         self.host.as_ref()
     }
@@ -75,7 +75,7 @@ impl Mailbox {
         self.wake.notify();
     }
 
-    /// Tells the loop of a word in a status pipe, if its driver would find it late by itself.
+    /// Tells the loop that a status pipe was written to, if its driver would notice it late.
     pub(crate) fn poll_soon(&self, child: ChildId) {
         if self.needs_poll_soon.load(SeqCst) {
             self.push(LoopCommand::PollSoon(child));
@@ -86,27 +86,27 @@ impl Mailbox {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// For the loop: how it is woken, and whether it wants to be told of a word in a status pipe. Once more if a driver has
-    /// failed and another one goes on. No record and no command is found late by that:
+    /// For the loop: sets its waker and `needs_poll_soon`, at the start and after each change of
+    /// drivers. A change delays no record and no command:
     ///
-    /// 1. A waiter writes its word into the pipe, and then looks whether to tell.
-    /// 2. The loop says here that it wants to be told of a word in a status pipe, and then gives the pipe to the new driver,
-    ///    whose first turn looks at every pipe.
-    /// 3. If the waiter's look comes before 2, so does its word: that first turn finds it. If it
-    ///    comes after, that is queued; it is applied after the whole change, by the same thread.
-    /// 4. A command is queued before its sender notifies. If that wakes the old driver, the loop was
-    ///    in that driver's turn: it has left it, and looks at the queue before it sleeps again.
+    /// 1. A waiter writes to the status pipe, and then reads `needs_poll_soon`.
+    /// 2. The loop sets `needs_poll_soon` here, and then adds the pipe to the new driver, whose
+    ///    first turn reads every pipe.
+    /// 3. If the waiter reads before 2, it has also written before 2, and that first turn finds it.
+    ///    If it reads after 2, it queues a command, which the same thread applies after the change.
+    /// 4. A sender queues its command, and then notifies. If it wakes the old driver, the loop was
+    ///    in that driver's turn. It has left it, and looks at the queue before it sleeps again.
     pub(super) fn attach(&self, waker: LoopWaker, needs_poll_soon: bool) {
         self.needs_poll_soon.store(needs_poll_soon, SeqCst);
         self.wake.attach(Some(waker));
     }
 
-    /// For the loop: it is about to look at the log, at the credits and at the commands.
+    /// For the loop: called before it looks at the log, the credits and the commands.
     pub(super) fn run(&self) {
         self.wake.run();
     }
 
-    /// For the loop: the commands that have come.
+    /// For the loop: moves the queued commands out.
     pub(super) fn take(&self, into: &mut impl Extend<LoopCommand>) {
         let mut queue = self.queue();
         if !queue.commands.is_empty() {
@@ -114,13 +114,13 @@ impl Mailbox {
         }
     }
 
-    /// For the loop: whether it may sleep. From here on a push wakes it, until it runs again.
+    /// For the loop: whether it may sleep. From here until `run`, a push wakes it.
     pub(super) fn may_sleep(&self) -> bool {
         self.wake.sleep()
     }
 
-    /// For the loop: it ends. What is queued, and what will come, is refused, and nothing of the
-    /// driver's stays open for those who hold the mailbox.
+    /// For the loop: it ends. Refuses queued and later commands, and drops the driver's waker, so
+    /// that no descriptor of the driver stays open as long as the mailbox.
     pub(crate) fn end(&self, reason: &PolicyStopped) {
         self.log().finish();
         let refused = {
@@ -133,7 +133,7 @@ impl Mailbox {
     }
 }
 
-/// Every handle has one: it tells nothing of what children write or are given.
+/// Shows nothing of the children's data, since every handle holds a mailbox.
 impl fmt::Debug for Mailbox {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("Mailbox").finish_non_exhaustive()

@@ -1,4 +1,4 @@
-//! The read loop: one thread that reads every pipe, fixes the order, and tells the subscribers.
+//! The read loop: one thread that reads every pipe, fixes the order, and notifies the subscribers.
 
 mod child_state;
 mod children;

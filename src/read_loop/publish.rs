@@ -1,4 +1,4 @@
-//! `Publisher`: tells the subscribers, after the log has been written.
+//! `Publisher`: notifies the subscribers, after the log has been written.
 
 use std::{
     collections::VecDeque,
@@ -22,21 +22,20 @@ use crate::{
     types::Part,
 };
 
-/// A turn hands over output for so long: what is left over comes with the next one, which follows at
-/// once.
+/// A turn delivers output for this long. The rest comes with the next turn, which follows at once.
 const A_TURN: Duration = Duration::from_millis(1);
 
-/// News that are due once the log holds them.
+/// Notifications to send once the log holds their facts.
 #[derive(Debug)]
 pub(super) enum Notification {
     /// A spawn or a close.
     Fact(Seq, ChildId, Fact),
-    /// An exit, with everybody who waits for this one.
+    /// An exit, with the recipients that wait for this child.
     Exited {
         exit: ChildExited,
         cell: Arc<ChildCell>,
         awaited: Option<Box<ExitListeners>>,
-        /// Dropped when they have been told.
+        /// Dropped after they have been notified.
         process: Option<Arc<Process>>,
     },
 }
@@ -46,13 +45,13 @@ pub(super) struct Publisher {
     link: Arc<Mailbox>,
     exits: Recipients<ChildExited>,
     lifecycle: Recipients<Lifecycle>,
-    /// The one whose turn it is in front.
+    /// The output subscribers. The front one is served next.
     outputs: VecDeque<OutputSubscriber>,
-    /// How often one of them has been served.
+    /// How many times a subscriber has been served.
     served: u64,
-    /// Not all of them have all that is there.
+    /// Some subscribers have not received everything yet.
     has_more: bool,
-    /// Each is due at the latest when so many have been served: all have had a turn by then.
+    /// Each is sent once `served` reaches its number: by then every subscriber was served.
     notifications: VecDeque<(u64, Notification)>,
     spill_failed: Option<Lifecycle>,
 }
@@ -75,8 +74,8 @@ impl Publisher {
         self.notifications.push_back((self.served + self.outputs.len() as u64, notice));
     }
 
-    /// Hands over output, then tells the news: who gets both has the output first. It takes no longer
-    /// than a turn may, however long a history somebody is handed: see
+    /// Delivers output, then sends notifications: a recipient of both gets the output first. Stops
+    /// after `A_TURN`, however long a subscriber's history is: see
     /// [`has_more`](Publisher::has_more).
     pub(super) fn publish(&mut self) {
         let begun = Instant::now();
@@ -96,12 +95,12 @@ impl Publisher {
         self.has_more = false;
     }
 
-    /// Whether the last turn has left something over.
+    /// Whether the last turn left something to deliver.
     pub(super) fn has_more(&self) -> bool {
         self.has_more
     }
 
-    /// Serves the one whose turn it is.
+    /// Serves the front subscriber.
     fn serve_next(&mut self) -> Served {
         let Some(subscriber) = self.outputs.front() else { return Served::Nothing };
         let served = subscriber.serve(&self.link);
@@ -139,7 +138,7 @@ impl Publisher {
             }
             Notification::Fact(_, _, Fact::Chunk(_) | Fact::Exited(_)) => {}
             Notification::Exited { exit, cell, awaited, process: _slot } => {
-                // First the sticky status: whoever hears of the exit may ask for it.
+                // First the sticky status: a recipient of the exit may ask for it.
                 cell.settle(Ok(exit.clone()));
                 let ExitListeners { mut exits } = awaited.map(|it| *it).unwrap_or_default();
                 exits.tell(None, &exit);
@@ -150,12 +149,12 @@ impl Publisher {
         }
     }
 
-    /// The subscription that reads by this cursor, if it is a subscription's.
+    /// The subscription that uses this cursor, if one does.
     pub(super) fn subscription_of(&self, cursor: CursorId) -> Option<SubscriptionId> {
         self.outputs.iter().find(|it| it.cursor == cursor).map(|it| it.id)
     }
 
-    /// Adds a subscription; `entry` is its child's, where it is for one child that still runs.
+    /// Adds a subscription. `entry` is its child's, if it is for one child that still runs.
     pub(super) fn subscribe(
         &mut self,
         id: SubscriptionId,
@@ -197,7 +196,7 @@ impl Publisher {
         }
     }
 
-    /// Tells it, also to those who come later: what is in force has changed for good.
+    /// Notifies all lifecycle subscribers, later ones too, since the change is permanent.
     pub(super) fn spill_failed(&mut self, error: Arc<SpillError>) {
         let event = Lifecycle::SpillFailed(error);
         self.lifecycle.tell(None, &event);

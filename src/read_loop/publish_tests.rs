@@ -8,7 +8,7 @@ use nix::time::{ClockId, clock_gettime};
 use super::*;
 use crate::{Entry, OutputBatch, Overflow, Source, Start, log::Chunk, types::Turn};
 
-/// What is written by a child that nobody subscribes to.
+/// How much a child that has no subscriber writes.
 const HISTORY: u64 = 200_000;
 
 const QUIET: ChildId = ChildId(0);
@@ -83,7 +83,7 @@ fn the_replay_of_a_quiet_child_takes_many_short_turns() {
             if !publisher.has_more() {
                 break;
             }
-            // Its actor has had its turn by then.
+            // After this sleep the actor has run.
             tokio::time::sleep(Duration::from_millis(1)).await;
             assert!(turns != 10 || live.all() == [last], "the others' history comes first");
         }

@@ -18,10 +18,10 @@ use crate::{
     types::Part,
 };
 
-/// The arbiter of pipes. It has no state of its own: a panic could not take it along.
+/// The arbiter of pipes. It has no state, so that a panic loses none.
 #[derive(Debug)]
 pub(crate) struct StateManager {
-    /// Tells its holder when the thread has let go of the actor: nobody can join that thread.
+    /// Closed when the thread has dropped the actor: that thread cannot be joined.
     pub(crate) _alive: mpsc::Sender<()>,
 }
 
@@ -36,19 +36,19 @@ pub(crate) struct Run {
     pub(crate) link: Arc<Mailbox>,
     pub(crate) driver: Option<Driver>,
     pub(crate) intensity: Intensity,
-    /// Told once whether the driver works, and on which thread.
+    /// Receives once whether the driver works, and on which thread.
     pub(crate) ready: oneshot::Sender<Result<(Driver, ThreadId), StartError>>,
 }
 
 impl Handler<Run> for StateManager {
     type Result = MessageResult<Run>;
 
-    /// The core lives in this frame, outside what a panic unwinds: after one, the same thread
-    /// (which a ring is bound to) goes on with the same pipes, log and sequence.
+    /// The core is in this frame, outside the part that a panic unwinds: after a panic the same
+    /// thread (which a ring is bound to) continues with the same pipes, log and sequence.
     fn handle(&mut self, run: Run, _: &mut Self::Context) -> Self::Result {
         let driver = match pipes::choose(run.driver) {
             Ok((kind, driver)) => {
-                // The policy waits for this word until it is there.
+                // Cannot fail: the policy waits for this message.
                 let _ = run.ready.send(Ok((kind, ThreadId::current())));
                 driver
             }
@@ -73,13 +73,13 @@ impl Handler<Run> for StateManager {
                 }
             }
         };
-        // The last words must not panic; should they, the thread ends and the policy is told.
+        // `finish` must not panic. If it does, the thread ends and the policy is notified.
         core.finish(&reason);
         MessageResult(reason)
     }
 }
 
-/// Backs off, or gives the reason to give up.
+/// Backs off, or returns the reason to stop.
 fn restart(core: &mut Core, restarts: &mut Restarts, message: String) -> Result<(), PolicyStopped> {
     let back_off = judge(restarts, Part::ReadLoop, &message)?;
     thread::sleep(back_off);

@@ -1,4 +1,4 @@
-//! What is done to the terminals of children.
+//! Actions on the children's terminals.
 
 use super::{TerminalAction, core::Core};
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
 };
 
 impl Core {
-    /// From here on a terminal that nobody has open is at its end.
+    /// From here on the terminal ends once no process has it open.
     pub(super) fn let_go_of_terminal(&mut self, child: ChildId) {
         let extras = self.children.get_mut(&child).and_then(|entry| entry.extras.as_mut());
         if let Some(extras) = extras {
@@ -36,7 +36,7 @@ impl Core {
                     .map_err(|source| TerminalError::Refused { child, source })
             }
             TerminalAction::HangUp => {
-                // What it holds would go with it.
+                // Read what the terminal holds now: the hang-up would discard it.
                 self.drain_all(child);
                 while let Some(found) = self.found.pop_front() {
                     self.take(found);

@@ -1,4 +1,4 @@
-//! The credit of output subscribers: a batch is handed over with one, and returns it.
+//! The credit of output subscribers: sending a batch takes a credit, dropping it returns one.
 
 use std::{
     fmt,
@@ -14,35 +14,35 @@ use actix::{Arbiter, ArbiterHandle};
 use super::pace::Pace;
 use crate::pipes::LoopWake;
 
-/// Batches that a subscriber may hold at once: one to work on, and more on their way.
+/// Batches that a subscriber may hold at once: one in work, and more on their way.
 const CREDITS: u32 = 4;
 
-/// A batch is so large that a handler takes about this long: between the two.
+/// A batch's size is adapted until its handler takes between these times.
 const QUICK: Duration = Duration::from_millis(1);
 const SLOW: Duration = Duration::from_millis(4);
 
-/// Bytes of a batch: at least, at first, at most.
+/// Bytes of a batch: the least, the first and the most.
 const LEAST: u64 = 16 * 1024;
 const FIRST: u64 = 64 * 1024;
 const MOST: u64 = 1024 * 1024;
 
-/// Credit is withheld for so long at most: a thread that blocks itself never comes round.
+/// Credit is withheld for at most this long: a thread that blocks itself never runs its timers.
 const WITHHELD: Duration = Duration::from_millis(50);
 
 /// The credit of one subscriber.
 pub(crate) struct Credits {
     available: AtomicU32,
-    /// Comes back when the arbiter has come round.
+    /// Credits that come back when the arbiter has run its other tasks and timers.
     withheld: AtomicU32,
-    /// How often that has come back.
+    /// How many times withheld credits have come back.
     releases: AtomicU64,
-    /// Handed over, and not yet looked at.
+    /// Batches that were sent and not yet looked at.
     unseen: AtomicU32,
     /// How many batches have been looked at.
     seen: AtomicU64,
-    /// The handler took long over the last batch.
+    /// The handler took long for the last batch.
     slow: AtomicBool,
-    /// How large the next batch may be.
+    /// The most bytes that the next batch may hold.
     limit: AtomicU64,
     /// The loop had something to deliver and found no credit.
     hungry: AtomicBool,
@@ -77,19 +77,19 @@ impl Credits {
         })
     }
 
-    /// For the loop: takes one credit. Where there is none, the next one returned wakes the loop.
+    /// For the loop: takes one credit. If there is none, the next returned credit wakes the loop.
     pub(crate) fn take(&self) -> bool {
         if self.try_take() {
             return true;
         }
         self.hungry.store(true, SeqCst);
-        // One may have come back before `hungry` could be seen.
+        // A credit may have come back before its return could see `hungry`.
         self.try_take()
     }
 
     fn try_take(&self) -> bool {
-        // A slow handler has one more at most in its mailbox, and none while the arbiter is to come
-        // round: all that is there is worked on before anything else.
+        // A slow handler has at most one batch in its mailbox, and none while credit is withheld:
+        // an arbiter handles all waiting messages before anything else.
         if self.slow.load(SeqCst)
             && (self.unseen.load(SeqCst) > 0 || self.withheld.load(SeqCst) > 0)
         {
@@ -99,7 +99,7 @@ impl Credits {
         self.available.fetch_update(SeqCst, SeqCst, less).is_ok()
     }
 
-    /// For the loop: how large the next batch may be.
+    /// For the loop: the most bytes that the next batch may hold.
     pub(crate) fn limit(&self) -> u64 {
         self.limit.load(SeqCst)
     }
@@ -108,7 +108,7 @@ impl Credits {
         self.unseen.fetch_add(1, SeqCst);
     }
 
-    /// A batch is looked at; gives its number.
+    /// A batch is looked at. Returns its number.
     pub(super) fn looked_at(&self) -> u64 {
         self.unseen.fetch_sub(1, SeqCst);
         if self.slow.load(SeqCst) {
@@ -117,8 +117,8 @@ impl Credits {
         self.seen.fetch_add(1, SeqCst) + 1
     }
 
-    /// The batch with this number was worked on for so long. One that was kept while others were
-    /// looked at tells nothing.
+    /// The batch with this number was in work for this long. Ignored if other batches were looked
+    /// at meanwhile: then the batch was kept, and the time means nothing.
     pub(super) fn took(&self, number: u64, time: Duration) {
         if self.seen.load(SeqCst) != number {
             return;
@@ -133,13 +133,13 @@ impl Credits {
         self.limit.store(next, SeqCst);
     }
 
-    /// For the loop: gives it back without waking itself.
+    /// For the loop: returns a credit without waking the loop.
     pub(super) fn give(&self) {
         self.available.fetch_add(1, SeqCst);
     }
 
-    /// Returns a credit from wherever the batch was dropped: at once, or when the arbiter that it was
-    /// handled on has come round.
+    /// Returns a credit, on any thread: at once, or when the arbiter that handled the batch has run
+    /// its other tasks and timers.
     pub(super) fn give_back(self: &Arc<Self>, pace: Option<&Pace>) {
         match pace.filter(|pace| !pace.is_kept()) {
             None => {
@@ -182,7 +182,7 @@ impl Credits {
     }
 }
 
-/// Returns what is withheld, even if nothing ever polls what holds it.
+/// Dropping this returns the withheld credits, even if the task that holds it is never polled.
 struct Withheld(Arc<Credits>);
 
 impl Drop for Withheld {

@@ -7,7 +7,7 @@ use actix::{Message, Recipient};
 use super::{Lifecycle, OutputBatch};
 use crate::{ChildExited, PolicyStopped, SubscriptionId, cell::ChildCell, log::Start};
 
-/// What a subscriber wants to hear of.
+/// The messages that a subscriber wants.
 #[derive(Debug)]
 pub(crate) enum Interest {
     Exits(Recipient<ChildExited>),
@@ -15,8 +15,8 @@ pub(crate) enum Interest {
     Output { recipient: Recipient<OutputBatch>, start: Start, lossless: bool },
 }
 
-/// Subscribes an actor. In force for everything that is spawned or observed after the reply; it
-/// ends with [`Unsubscribe`] or with the actor.
+/// Subscribes an actor. It receives everything that is spawned or observed after the reply, until
+/// [`Unsubscribe`] or the actor's end.
 ///
 /// ```no_run
 /// # use actix::prelude::*;
@@ -46,13 +46,13 @@ impl Subscribe {
     }
 
     /// To batches of output, from the next entry on. The subscriber loses nothing: when it is a
-    /// whole log behind, reading pauses until it returns a batch.
+    /// whole log behind, reading pauses until it drops a batch.
     pub fn output(recipient: Recipient<OutputBatch>) -> Self {
         let interest = Interest::Output { recipient, start: Start::Now, lossless: true };
         Subscribe { interest, child: None }
     }
 
-    /// For output: never hold reading back. What the log drops meanwhile is told as a gap.
+    /// For output: never pauses reading. Entries that the log drops are reported as a gap.
     pub fn lossy(mut self) -> Self {
         if let Interest::Output { lossless, .. } = &mut self.interest {
             *lossless = false;
@@ -60,7 +60,7 @@ impl Subscribe {
         self
     }
 
-    /// For output: from another place than the next entry.
+    /// For output: starts at another place than the next entry.
     pub fn from(mut self, place: Start) -> Self {
         if let Interest::Output { start, .. } = &mut self.interest {
             *start = place;
@@ -69,7 +69,7 @@ impl Subscribe {
     }
 }
 
-/// Ends a subscription. What was sent before still arrives.
+/// Ends a subscription. Messages sent before still arrive.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Unsubscribe(pub SubscriptionId);

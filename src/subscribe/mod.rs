@@ -1,4 +1,4 @@
-//! The messages of subscribing, and those that subscribers receive.
+//! The messages that make and end subscriptions, and those that subscribers receive.
 
 mod credit;
 mod lifecycle;

@@ -1,4 +1,4 @@
-//! `OutputBatch`: what a subscriber of output receives. Its drop returns its credit.
+//! `OutputBatch`: what a subscriber of output receives. Dropping it returns its credit.
 
 use std::{
     fmt,
@@ -12,12 +12,12 @@ use crate::{
     log::{Batch, Gap},
 };
 
-/// Entries of the merged log, sent to a subscriber of output. Holding it holds one of the
+/// Entries of the merged log, sent to a subscriber of output. A held batch holds one of the
 /// subscriber's credits; dropping it asks for more.
 ///
-/// How much is in one follows how long the subscriber takes, and beside the subscriber everything
-/// else of its arbiter gets its turns, timers too: where a few batches are worked on without a pause,
-/// the next one waits for that.
+/// The size of a batch adapts to the time that the subscriber takes. Other tasks and timers of the
+/// subscriber's arbiter keep running: if a few batches are handled without a pause, the next one
+/// waits for them.
 #[derive(actix::Message)]
 #[rtype(result = "()")]
 pub struct OutputBatch {
@@ -41,14 +41,14 @@ impl OutputBatch {
     }
 
     /// What the log dropped right before the first entry, if it dropped anything. For a subscriber
-    /// to one child, only what may be that child's.
+    /// to one child, only a gap that may concern that child.
     #[must_use]
     pub fn gap(&self) -> Option<Gap> {
         self.look();
         self.its_gap()
     }
 
-    /// The entries, in their order: chunks and lifecycle facts.
+    /// The entries, in order: chunks and lifecycle facts.
     pub fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.look();
         self.its_entries()
@@ -73,12 +73,12 @@ impl OutputBatch {
         }
     }
 
-    /// For the loop.
+    /// For the loop: whether it holds nothing for the subscriber.
     pub(crate) fn is_empty(&self) -> bool {
         self.its_gap().is_none() && self.its_entries().next().is_none()
     }
 
-    /// For the loop: takes the batch back unseen, without waking itself.
+    /// For the loop: drops a batch that was not sent, without waking the loop.
     pub(crate) fn discard(mut self) {
         if let Some(credits) = self.credit.take() {
             credits.looked_at();
@@ -87,14 +87,14 @@ impl OutputBatch {
     }
 }
 
-/// A batch that takes no credit, as from a [`Replay`](crate::log::recording::Replay).
+/// A batch without a credit, as from a [`Replay`](crate::log::recording::Replay).
 impl From<Batch> for OutputBatch {
     fn from(batch: Batch) -> Self {
         OutputBatch { batch, child: None, credit: None, look: OnceLock::new() }
     }
 }
 
-/// How much it holds, never what.
+/// Shows how much it holds and never the contents.
 impl fmt::Debug for OutputBatch {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("OutputBatch")
