@@ -1,11 +1,11 @@
-//! `Alarm`: a deadline of a caller that may have no clock of its own.
+//! `Alarm`: a deadline for a caller that may have no clock of its own.
 
 use std::time::Duration;
 
 use actix::{Message, WeakRecipient};
 use tokio::sync::oneshot;
 
-/// Asks the policy to tell after a time.
+/// Asks the policy to reply after a time.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct Alarm {
@@ -13,8 +13,8 @@ pub(crate) struct Alarm {
     pub(crate) tell: oneshot::Sender<()>,
 }
 
-/// Returns after this time, by the policy's clock: the caller may have no runtime that has one. Once
-/// the policy has stopped, it never returns.
+/// Returns after this time, by the policy's clock, since the caller's runtime may have none. Never
+/// returns once the policy has stopped.
 pub(super) async fn after(policy: &WeakRecipient<Alarm>, time: Duration) {
     let (tell, told) = oneshot::channel();
     if let Some(policy) = policy.upgrade() {

@@ -1,5 +1,5 @@
-//! `Child::output`: all output of one child as bytes. The log keeps collecting what is to come; what
-//! it has of the child already is read here, in steps, and put together here.
+//! `Child::output`: all output of one child as bytes. The log collects later entries; earlier ones
+//! are read here, in steps, and both are joined here.
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
@@ -10,7 +10,7 @@ use crate::{
     read_loop::Mailbox,
 };
 
-/// All that one child wrote to its standard streams until its exit.
+/// Everything that one child wrote to its standard streams until its exit.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Output {
@@ -20,11 +20,11 @@ pub struct Output {
     pub stdout: Vec<u8>,
     /// Its standard error.
     pub stderr: Vec<u8>,
-    /// Bytes that the log had already dropped when the output was asked for.
+    /// Bytes that the log had already dropped when the collecting began.
     pub missing: u64,
 }
 
-/// How many bytes there are, never which: they may be secret.
+/// Shows the number of bytes and never the bytes, which may be secret.
 impl fmt::Debug for Output {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("Output")
@@ -37,8 +37,8 @@ impl fmt::Debug for Output {
 }
 
 impl Output {
-    /// The standard output as text; what is not UTF-8 is replaced by U+FFFD. For both streams in
-    /// one, in the order of the child's own writes, see
+    /// The standard output as text; bytes that are not UTF-8 are replaced by U+FFFD. For both
+    /// streams in one, in the order of the child's own writes, see
     /// [`ErrorTo::WithStdout`](crate::ErrorTo::WithStdout).
     #[doc(alias = "combined")]
     #[must_use]
@@ -46,7 +46,7 @@ impl Output {
         String::from_utf8_lossy(&self.stdout)
     }
 
-    /// The standard error as text; what is not UTF-8 is replaced by U+FFFD.
+    /// The standard error as text; bytes that are not UTF-8 are replaced by U+FFFD.
     #[must_use]
     pub fn stderr_text(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(&self.stderr)
@@ -54,21 +54,21 @@ impl Output {
 }
 
 impl Child {
-    /// Waits for the exit and returns all that the child wrote before it, put together in memory.
-    /// Call it early: what the log has dropped by then, or has given to files, cannot be had.
+    /// Waits for the exit and returns all output before it, joined in memory. Call it early: output
+    /// that the log has already dropped or spilled is missing.
     /// [`PolicyHandle::output`](crate::PolicyHandle::output) runs a command and misses nothing.
     ///
     /// # Errors
     ///
-    /// [`OutputError::Missing`] if bytes are missing, with what there is;
+    /// [`OutputError::Missing`] if bytes are missing, with the rest of the output;
     /// [`OutputError::Stopped`] if the policy ended before the child's status was known.
     pub async fn output(&self) -> Result<Output, OutputError> {
         whole(self.output_lossy().await?)
     }
 
-    /// The same, also if bytes are missing: of what the log had dropped or given to files by now,
-    /// and of what came before that, only the number of bytes is known
-    /// ([`missing`](Output::missing)).
+    /// As [`output`](Child::output), but missing bytes are no error. Output that the log has
+    /// dropped or spilled by now, and all output before it, is only counted, in
+    /// [`missing`](Output::missing).
     ///
     /// # Errors
     ///
@@ -79,7 +79,7 @@ impl Child {
     }
 }
 
-/// An output with missing bytes is an error.
+/// Makes an output with missing bytes an error.
 pub(crate) fn whole(output: Output) -> Result<Output, OutputError> {
     match output.missing {
         0 => Ok(output),
@@ -87,7 +87,7 @@ pub(crate) fn whole(output: Output) -> Result<Output, OutputError> {
     }
 }
 
-/// A collector of the log; it goes with this.
+/// A collector of the log, which ends when this is dropped.
 pub(crate) struct Collecting {
     link: Arc<Mailbox>,
     child: ChildId,
@@ -95,20 +95,20 @@ pub(crate) struct Collecting {
 }
 
 impl Collecting {
-    /// Starts to collect before the child is there.
+    /// Starts to collect before the child exists.
     pub(crate) fn ahead(link: Arc<Mailbox>, child: ChildId) -> Self {
         let (id, _) = link.log().collect(child, None);
         Collecting { link, child, id }
     }
 
-    /// Waits for the exit, and puts all together.
+    /// Waits for the exit, and joins all output.
     pub(crate) async fn finish(
         self,
         child: &Child,
         mut collected: Collected,
     ) -> Result<Output, PolicyStopped> {
         let exit = child.wait().await?;
-        // The status is settled when the log has the exit, so nothing is to come.
+        // The status is settled after the log has the exit, so no more output comes.
         if let Some(later) = self.take() {
             collected.append(later);
         }
@@ -117,11 +117,11 @@ impl Collecting {
         Ok(Output { exit, stdout, stderr, missing })
     }
 
-    /// Starts to collect, and gives what the log has of the child.
+    /// Starts to collect, and returns the child's earlier output in the log.
     fn start(child: &Child) -> (Self, Collected) {
         let link = Arc::clone(&child.link);
         let mut log = link.log();
-        // Where the spawn has no place yet, everything is to come.
+        // If the spawn is not in the log yet, neither is any output.
         let spawned = child.cell().spawned.get();
         let (id, end) = log.collect(child.id(), spawned);
         drop(log);
@@ -141,7 +141,7 @@ impl Collecting {
                         let its = |entry: &&_| is_its(entry, child.id(), end);
                         turn.iter().filter(its).for_each(|entry| history.take(entry));
                     }
-                    // What is before a hole is only counted, too.
+                    // Output before a hole is dropped too, and counts as missing.
                     Stretch::Hole(_) => history = Collected::default(),
                 }
             }
@@ -163,7 +163,7 @@ fn is_its(entry: &crate::Entry, child: ChildId, end: crate::Seq) -> bool {
 
 impl Drop for Collecting {
     fn drop(&mut self) {
-        // What it holds goes when the log is no longer locked.
+        // Dropped after the log is unlocked.
         let collected = self.link.log().take_collected(self.child, self.id);
         drop(collected);
     }

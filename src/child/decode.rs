@@ -12,7 +12,7 @@ use crate::{
     log::{Fact, LogReader, Start},
 };
 
-/// What could not be decoded.
+/// Why decoding failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError<E> {
@@ -25,12 +25,12 @@ pub enum DecodeError<E> {
 }
 
 impl Child {
-    /// One of the child's streams as the frames that a decoder makes of it, from the first byte on.
-    /// It ends when the pipe is closed by everyone, or with the policy; no byte is lost meanwhile,
+    /// One of the child's streams as a decoder's frames, from the first byte on. It ends when all
+    /// processes have closed the pipe, or with the policy. It loses no byte and holds the log up,
     /// so read on or drop it.
     ///
-    /// Ask before the child has written more than the log holds: what is gone by then is
-    /// [`DecodeError::Gone`].
+    /// Call this before the child has written more than the log holds: if bytes are already gone,
+    /// the result is [`DecodeError::Gone`].
     pub fn decode<D>(
         &self,
         stream: Source,
@@ -66,8 +66,8 @@ impl Child {
                         state.ended = true;
                         continue;
                     };
-                    // A gap before the child's spawn is not about the child, nor is one of another
-                    // one's share.
+                    // A gap before the child's spawn, or of another child's quota, does not concern
+                    // this child.
                     if let (Some(gap), Some(spawned)) = (batch.gap(), cell.spawned.get())
                         && spawned <= gap.last
                         && gap.concerns(id)

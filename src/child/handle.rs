@@ -1,4 +1,4 @@
-//! `Child`: the handle of one child. Thin: it signals the process and reads the sticky status.
+//! `Child`: the handle of one child. It signals the process and reads the sticky status.
 
 use std::{
     fmt,
@@ -20,8 +20,8 @@ use crate::{
 
 /// A child process of a policy.
 ///
-/// Clone it as you like. Dropping it does nothing to the child: its waiter owns the child until
-/// it is reaped, and the policy ends it when the policy ends.
+/// Clone it as you like. Dropping it does not affect the child: its waiter owns the child until it
+/// is reaped, and the policy ends the child when the policy ends.
 #[derive(Clone)]
 pub struct Child {
     cell: Arc<ChildCell>,
@@ -56,7 +56,7 @@ impl Child {
         self.cell.id
     }
 
-    /// Its process id. Never signal it by this number: [`Child::signal`] cannot hit a reused PID.
+    /// The child's process id. Signal it by [`Child::signal`], which cannot hit a reused PID.
     #[must_use]
     pub fn pid(&self) -> i32 {
         self.cell.pid
@@ -68,47 +68,47 @@ impl Child {
         &self.cell.program
     }
 
-    /// Waits for the exit, from as many places at once as you like, now or long afterwards: the
-    /// status stays. Never waits for descendants that hold the child's pipes. Cancel-safe.
+    /// Waits for the exit, from any number of callers, now or long after the exit: the status
+    /// stays. Never waits for descendants that hold the child's pipes. Cancel-safe.
     ///
     /// # Errors
     ///
-    /// [`PolicyStopped`] where the policy gave up before it learned the child's status.
+    /// [`PolicyStopped`] if the policy stopped before it learned the child's status.
     pub async fn wait(&self) -> Result<ChildExited, PolicyStopped> {
         self.cell.wait().await
     }
 
-    /// The exit, if the child has ended: what [`Child::wait`] would give without waiting.
+    /// The exit, if the child has ended: as [`Child::wait`] returns it, but without waiting.
     #[must_use]
     pub fn try_wait(&self) -> Option<Result<ChildExited, PolicyStopped>> {
         self.cell.exit()
     }
 
-    /// The writer of its standard input, where that is [`Stdin::Piped`](crate::Stdin::Piped).
+    /// The writer of its standard input, if that is [`Stdin::Piped`](crate::Stdin::Piped).
     #[must_use]
     pub fn stdin(&self) -> Option<ChildStdin> {
         let queue = Arc::clone(self.cell.input.as_ref()?);
         Some(ChildStdin::new(self.id(), queue, Arc::clone(&self.link)))
     }
 
-    /// Reads no more from one of its streams until it is resumed: the child blocks once the pipe is
-    /// full. What was read before still arrives, and so does the exit, after what the pipe held.
-    /// Pausing twice is pausing once. With the exit a pause is over.
+    /// Pauses the reading of one of the child's streams: the child blocks once the pipe is full.
+    /// Bytes that were already read still arrive, and so does the exit, after the pipe's contents.
+    /// A second pause has no effect. The exit ends the pause.
     pub fn pause(&self, stream: Source) {
         self.link.push(LoopCommand::Reading { child: self.id(), stream, paused: true });
     }
 
-    /// Reads a paused stream again. Resuming what is not paused is nothing.
+    /// Resumes a paused stream. No effect if the stream is not paused.
     pub fn resume(&self, stream: Source) {
         self.link.push(LoopCommand::Reading { child: self.id(), stream, paused: false });
     }
 
-    /// Waits until every pipe of the child is at its end, which is after its exit: no descendant
-    /// holds one any more. Returns the place of [`Fact::Closed`](crate::Fact::Closed) in the log.
+    /// Waits until every pipe of the child is at its end: it has exited and no descendant holds a
+    /// pipe. Returns the sequence number of [`Fact::Closed`](crate::Fact::Closed) in the log.
     ///
     /// # Errors
     ///
-    /// [`PolicyStopped`] if the policy stopped before.
+    /// [`PolicyStopped`] if the policy stopped before that.
     pub async fn closed(&self) -> Result<Seq, PolicyStopped> {
         self.cell.closed.wait().await.clone().map_err(|reason| *reason)
     }
@@ -128,27 +128,27 @@ impl Child {
     ///
     /// # Errors
     ///
-    /// [`SignalError::Ended`] once the child has ended, [`SignalError::Refused`] if the kernel
-    /// refuses (a child that changed its user, say) or there is no such signal,
-    /// [`SignalError::Stopped`] after the policy.
+    /// [`SignalError::Ended`] if the child has ended, [`SignalError::Refused`] if the kernel
+    /// refuses (for a child that changed its user, say) or the signal does not exist,
+    /// [`SignalError::Stopped`] if the policy has stopped.
     pub async fn signal(&self, signal: impl TryInto<Signal>) -> Result<(), SignalError> {
         self.send(self.named(signal)?, Target::Child)
     }
 
-    /// A number that nix does not name (a real-time signal, say) cannot be sent.
+    /// A number without a name in nix (a real-time signal, say) cannot be sent.
     fn named(&self, signal: impl TryInto<Signal>) -> Result<Signal, SignalError> {
         let unknown = |_| SignalError::Refused { child: self.id(), source: Errno::EINVAL.into() };
         signal.try_into().map_err(unknown)
     }
 
     /// Sends a signal to the process group that the child leads
-    /// ([`ProcessGroup::Own`](crate::ProcessGroup::Own)), also after its own exit, as long as the
-    /// group has members (from Linux 6.9 on). A child that has left its group gets it, too.
+    /// ([`ProcessGroup::Own`](crate::ProcessGroup::Own)), even after the child's exit, as long as
+    /// the group has members (from Linux 6.9 on). A child that has left its group gets it too.
     ///
     /// # Errors
     ///
-    /// As [`Child::signal`]: [`SignalError::Ended`] once the child and every member of the group has
-    /// ended; [`SignalError::Refused`] too if the child leads no group.
+    /// As [`Child::signal`]: [`SignalError::Ended`] if the child and all members of the group have
+    /// ended. Also [`SignalError::Refused`] if the child leads no group.
     pub async fn signal_group(&self, signal: impl TryInto<Signal>) -> Result<(), SignalError> {
         self.send(self.named(signal)?, Target::Group)
     }
@@ -162,12 +162,12 @@ impl Child {
         self.signal(Signal::SIGTERM).await
     }
 
-    /// Ends the child, with the group that it leads: `SIGTERM` and `SIGCONT`, and `SIGKILL` to what
-    /// is left after the grace. Returns the exit.
+    /// Ends the child and the group that it leads: sends `SIGTERM` and `SIGCONT`, and after the
+    /// grace `SIGKILL` to the rest. Returns the exit.
     ///
     /// # Errors
     ///
-    /// [`PolicyStopped`] if the policy gave up before it learned the child's status.
+    /// [`PolicyStopped`] if the policy stopped before it learned the child's status.
     pub async fn stop(&self, grace: Duration) -> Result<ChildExited, PolicyStopped> {
         self.signal_all(&[Signal::SIGTERM, Signal::SIGCONT]);
         tokio::select! {
@@ -185,7 +185,7 @@ impl Child {
         }
     }
 
-    /// Kills the child with `SIGKILL`. Wait for it to learn when it is gone.
+    /// Kills the child with `SIGKILL`. Use [`wait`](Child::wait) to learn when it has ended.
     ///
     /// # Errors
     ///
@@ -203,7 +203,7 @@ impl Child {
     }
 }
 
-/// What the child is called, never what it was given or has written.
+/// Shows the child's name, and never its input or output.
 impl fmt::Debug for Child {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("Child")

@@ -1,4 +1,4 @@
-//! A child's lines: as they come, and the last ones.
+//! A child's lines: live, and the last ones.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -11,9 +11,9 @@ use crate::{
 };
 
 impl Child {
-    /// The child's lines, of all its streams, from the first one that the log still holds. The
-    /// stream ends when every pipe of the child is closed, or with the policy. No line is lost
-    /// meanwhile, so read on or drop it: it holds the log up. After a gap, lines begin anew.
+    /// The lines of all the child's streams, from the first one that the log still holds. The
+    /// stream ends when every pipe of the child is closed, or with the policy. It loses no line and
+    /// holds the log up, so read on or drop it. A new line begins after a gap.
     ///
     /// ```
     /// # use actix_process::{Command, Policy};
@@ -54,8 +54,8 @@ impl Child {
         })
     }
 
-    /// The last lines of the child, of both streams, as far as the log still holds them; the
-    /// oldest first, and an unterminated last one too.
+    /// The last lines of the child, of all its streams, as far as the log still holds them. Oldest
+    /// first, with an unterminated last line.
     #[must_use]
     pub fn last_lines(&self, count: usize) -> Vec<ChildLine> {
         let mut last = LastLines::new(self.id(), count);
@@ -68,7 +68,7 @@ impl Child {
                     let before = turn.iter().rev().filter(|entry| entry.seq < place);
                     before.into_iter().all(|entry| last.take(entry))
                 }
-                // No line goes over what is missing.
+                // No line continues across a hole.
                 Stretch::Hole(at) => {
                     last.cut(*at);
                     true

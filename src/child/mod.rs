@@ -1,4 +1,4 @@
-//! The user's view of one child: its handle, its sticky status, its collected output.
+//! The user's view of one child: its handle, its sticky status, its output and its input.
 
 mod alarm;
 mod collect;

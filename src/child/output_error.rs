@@ -1,9 +1,9 @@
-//! `OutputError`: why there is no output, or not all of it.
+//! `OutputError`: why there is no output, or only a part of it.
 
 use super::Output;
 use crate::{PolicyStopped, SpawnError};
 
-/// The output of a child could not be had, or not all of it.
+/// A child's output is unavailable, or incomplete.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OutputError {
@@ -13,12 +13,12 @@ pub enum OutputError {
     /// The policy ended before the child's status was known.
     #[error(transparent)]
     Stopped(#[from] PolicyStopped),
-    /// The log had dropped a part of it before it was asked for.
+    /// The log had dropped a part of it before the collecting began.
     #[error("{bytes} bytes of the output are missing: the log had dropped them")]
     Missing {
         /// How many bytes are missing.
         bytes: u64,
-        /// What there is.
+        /// The part that is available.
         output: Box<Output>,
     },
 }

@@ -3,9 +3,9 @@
 use super::{Child, Spawned};
 use crate::{ChildExited, PolicyStopped};
 
-/// The children of a pipeline, each of which is a child like any other.
+/// The children of a pipeline. Each one is a child like any other.
 ///
-/// Clone it as you like. Dropping it does nothing to the children.
+/// Clone it as you like. Dropping it does not affect the children.
 #[derive(Clone, Debug)]
 pub struct RunningPipeline {
     /// Never empty.
@@ -29,16 +29,16 @@ impl RunningPipeline {
         &self.children
     }
 
-    /// The last child, whose standard output went where its command said.
+    /// The last child, whose standard output goes where its command says.
     #[must_use]
     pub fn last(&self) -> &Child {
         &self.children[self.children.len() - 1]
     }
 
-    /// Waits until every child has ended, and gives every exit, in the order of the commands. As
-    /// sticky and as cancel-safe as [`Child::wait`].
+    /// Waits until all children have ended, and returns their exits in the order of the commands.
+    /// As sticky and cancel-safe as [`Child::wait`].
     ///
-    /// A shell's status is the last one's, and with `pipefail` that of the last one that failed:
+    /// A shell's status is the last child's, or with `pipefail` that of the last one that failed:
     ///
     /// ```
     /// # use actix_process::{Command, Policy};
@@ -55,8 +55,8 @@ impl RunningPipeline {
     ///
     /// # Errors
     ///
-    /// [`PolicyStopped`] where the policy gave up before it learned each child's status; those that
-    /// it did learn, [`Child::try_wait`] still gives.
+    /// [`PolicyStopped`] if the policy stopped before it learned every status. [`Child::try_wait`]
+    /// still returns the known ones.
     pub async fn wait(&self) -> Result<Vec<ChildExited>, PolicyStopped> {
         let mut exits = Vec::with_capacity(self.children.len());
         for child in &self.children {

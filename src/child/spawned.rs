@@ -1,7 +1,7 @@
-//! `Spawned`: what a spawn that was given up leaves to be undone.
+//! `Spawned`: what a spawn made, to be undone if its caller gives up.
 
-/// What was spawned, and can be undone.
+/// A spawned child or pipeline that can be undone.
 pub(crate) trait Spawned: Unpin {
-    /// Kills it, with the groups that it leads.
+    /// Kills its children, with the groups that they lead.
     fn undo(&self);
 }

@@ -21,12 +21,12 @@ use crate::{
 };
 
 /// Writes to a child's standard input ([`Stdin::Piped`](crate::Stdin::Piped)). The read loop does
-/// the writing, so no writer and no child can block anything; a child that goes away is an error to
-/// the writer, never a signal.
+/// the actual writing, so a slow child blocks no thread. If the child ends, the writer gets an
+/// error and never a signal.
 ///
-/// The semantics of asyncio's write transport: [`write`](ChildStdin::write) never waits,
-/// [`ready`](ChildStdin::ready) waits while more than the high water mark is queued, until no more
-/// than the low one is (64 KiB and 16 KiB; [`set_water_marks`](ChildStdin::set_water_marks)).
+/// It has the semantics of asyncio's write transport: [`write`](ChildStdin::write) never waits. If
+/// more than the high water mark is queued, [`ready`](ChildStdin::ready) waits for the low one (64
+/// KiB and 16 KiB; [`set_water_marks`](ChildStdin::set_water_marks)).
 ///
 /// ```
 /// # use std::time::Duration;
@@ -45,13 +45,13 @@ use crate::{
 /// # Ok::<_, Box<dyn std::error::Error>>(()) }).unwrap();
 /// ```
 ///
-/// It is tokio's `AsyncWrite`, too: a write waits until more is welcome, a flush until all is in the
-/// child's pipe, and a shutdown ends the input.
+/// It is tokio's `AsyncWrite`, too: a write waits as `ready` does, a flush waits until all bytes
+/// are in the child's pipe, and a shutdown ends the input.
 pub struct ChildStdin {
     child: ChildId,
     queue: Arc<InputQueue>,
     link: Arc<Mailbox>,
-    /// Names the waker of an `AsyncWrite` that waits.
+    /// The key of the waker of a waiting `AsyncWrite`.
     waiting: Option<u64>,
 }
 
@@ -67,7 +67,7 @@ impl Drop for ChildStdin {
     }
 }
 
-/// One write takes so much: what comes at once may be long, and others write, too.
+/// Most bytes that one `poll_write` takes, so that other writers get their turns.
 const ONE_WRITE: usize = 64 * 1024;
 
 impl AsyncWrite for ChildStdin {
@@ -90,7 +90,7 @@ impl AsyncWrite for ChildStdin {
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.write_eof() {
-            // Shut down before.
+            // It was already shut down.
             Ok(()) | Err(StdinError::Ended) => Poll::Ready(Ok(())),
             Err(error) => Poll::Ready(Err(into_io(error))),
         }
@@ -106,40 +106,40 @@ impl ChildStdin {
         ChildStdin { child, queue, link, waiting: None }
     }
 
-    /// Queues bytes, whole and in the order of the calls. Never waits: see
+    /// Queues all of the bytes, in the order of the calls. Never waits: see
     /// [`ready`](ChildStdin::ready).
     ///
     /// # Errors
     ///
-    /// [`StdinError::Ended`] after the end, [`StdinError::Unread`] once the child reads no more.
+    /// [`StdinError::Ended`] after the end, [`StdinError::Unread`] if the child reads no more.
     pub fn write(&self, bytes: impl Into<Bytes>) -> Result<(), StdinError> {
         self.queue.push(bytes.into())?;
         self.tell();
         Ok(())
     }
 
-    /// Waits until writing more is welcome. To be asked before a write: after the last one, a child
-    /// that has read all of it may end at any time, and then nothing more is welcome.
+    /// Waits until the queue has room for more. Call it before a write. After the last write, a
+    /// child that has read everything may end at any time, and then this is an error.
     ///
     /// # Errors
     ///
-    /// [`StdinError::Unread`] once the child reads no more.
+    /// [`StdinError::Unread`] if the child reads no more.
     pub async fn ready(&self) -> Result<(), StdinError> {
         self.queue.ready(false).await
     }
 
-    /// Waits until all that was written is in the child's pipe. That stays so if the child ends then.
+    /// Waits until all written bytes are in the child's pipe. `Ok` even if the child ends then.
     ///
     /// # Errors
     ///
-    /// [`StdinError::Unread`] where the child has read no more before all was in its pipe,
-    /// [`StdinError::Ended`] where an abort has discarded some.
+    /// [`StdinError::Unread`] if the child stopped reading before everything was in its pipe,
+    /// [`StdinError::Ended`] if an abort discarded bytes.
     pub async fn flush(&self) -> Result<(), StdinError> {
         self.queue.ready(true).await
     }
 
-    /// Writes a whole stream of bytes, at the child's pace, without ending the input. At the end the
-    /// last of them may be queued still: see [`flush`](ChildStdin::flush).
+    /// Writes a whole stream of bytes at the child's pace. Does not end the input. When it returns,
+    /// the last bytes may still be queued: see [`flush`](ChildStdin::flush).
     ///
     /// # Errors
     ///
@@ -153,9 +153,9 @@ impl ChildStdin {
         Ok(())
     }
 
-    /// Ends the input after what is queued: the child then reads end of file. On a terminal that is
-    /// the character 4 (Ctrl-D), twice after a line that was begun; a child that has switched off
-    /// the terminal's line editing reads it as it is.
+    /// Ends the input after the queued bytes: the child then reads end of file. On a terminal this
+    /// sends the character 4 (Ctrl-D), twice after an unfinished line. A child that has switched
+    /// off the terminal's line editing reads the character itself.
     ///
     /// # Errors
     ///
@@ -166,7 +166,7 @@ impl ChildStdin {
         Ok(())
     }
 
-    /// Ends the input at once and forgets what is queued. A terminal stays open:
+    /// Ends the input at once and discards the queued bytes. A terminal stays open:
     /// [`Child::hang_up`](crate::Child::hang_up) closes it.
     pub fn abort(&self) {
         self.queue.abort();
@@ -177,7 +177,7 @@ impl ChildStdin {
     ///
     /// # Errors
     ///
-    /// [`StdinError::Marks`] where the low one is above the high one, or the high one is 0.
+    /// [`StdinError::Marks`] if the low mark is above the high mark, or the high mark is 0.
     pub fn set_water_marks(&self, low: usize, high: usize) -> Result<(), StdinError> {
         self.queue.set_marks(low, high)
     }

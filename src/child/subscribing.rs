@@ -6,7 +6,7 @@ use super::Child;
 use crate::Subscribe;
 
 impl Subscribe {
-    /// Of this child only. Where it has ended already, a subscription to exits is served at once.
+    /// Limits it to this child. If the child has already ended, its exit is sent at once.
     pub fn of(mut self, child: &Child) -> Self {
         self.child = Some(Arc::clone(child.cell()));
         self

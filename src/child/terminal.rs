@@ -1,4 +1,4 @@
-//! A child's terminal: its size, and hanging it up.
+//! A child's terminal: its size, and its hang-up.
 
 use tokio::sync::oneshot;
 
@@ -10,7 +10,7 @@ use crate::{
 };
 
 impl Child {
-    /// Sets the size of the child's terminal, in characters. Where that changes it, the kernel sends
+    /// Sets the size of the child's terminal, in characters. If the size changes, the kernel sends
     /// `SIGWINCH` to the terminal's foreground processes.
     ///
     /// ```
@@ -29,14 +29,14 @@ impl Child {
     ///
     /// # Errors
     ///
-    /// [`TerminalError`]: the child runs on none, it is closed, or the policy has stopped.
+    /// [`TerminalError`] if the child has no terminal, it is closed, or the policy has stopped.
     pub async fn resize(&self, rows: u16, columns: u16) -> Result<(), TerminalError> {
         self.act(TerminalAction::Resize { rows, columns }).await
     }
 
-    /// Hangs the child's terminal up, as a closed terminal window does: the session gets `SIGHUP`,
-    /// and whoever reads from it or writes to it from then on an error. What it has written before
-    /// is in the log first.
+    /// Hangs up the child's terminal, as closing a terminal window does: the session gets `SIGHUP`,
+    /// and a process that then reads from the terminal or writes to it gets an error. Earlier
+    /// output goes into the log first.
     ///
     /// # Errors
     ///

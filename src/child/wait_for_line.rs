@@ -8,11 +8,11 @@ use regex::bytes::Regex;
 use super::{Child, alarm::after};
 use crate::log::{ChildLine, ChildLines, Fact, Line, LogReader, Start};
 
-/// No such line came.
+/// Why no line was found.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WaitForLineError {
-    /// The pattern is no regular expression.
+    /// The pattern is not a valid regular expression.
     #[error("`{pattern}` is no regular expression: {source}")]
     Pattern {
         /// The pattern.
@@ -20,7 +20,7 @@ pub enum WaitForLineError {
         /// What is wrong with it.
         source: Box<regex::Error>,
     },
-    /// The time was over.
+    /// The deadline passed.
     #[error("no line matched `{0}` before the deadline")]
     Deadline(String),
     /// The child has closed its streams, or the policy has stopped.
@@ -29,9 +29,9 @@ pub enum WaitForLineError {
 }
 
 impl Child {
-    /// Waits for a line of the child, of either stream, that matches a regular expression: among
-    /// what the log still holds of it, and then as it comes. The common use is a server's
-    /// \"listening on\".
+    /// Waits for a line of the child, of any stream, that matches a regular expression. Searches
+    /// the lines that the log still holds, then new ones. The common use is a server's \"listening
+    /// on\".
     ///
     /// ```
     /// # use std::time::Duration;
@@ -47,7 +47,7 @@ impl Child {
     ///
     /// # Errors
     ///
-    /// [`WaitForLineError`]: the pattern is invalid, the deadline passed, or the output ended.
+    /// [`WaitForLineError`] if the pattern is invalid, the deadline passed, or the output ended.
     pub async fn wait_for_line(
         &self,
         pattern: &str,
@@ -57,7 +57,7 @@ impl Child {
             pattern: pattern.to_owned(),
             source: Box::new(source),
         })?;
-        // Lossless: a chatty child waits for this reader rather than outruns it.
+        // Lossless: a child that writes a lot waits for this reader.
         let mut reader = LogReader::open(Arc::clone(self.link.shared_log()), Start::Beginning);
         tokio::select! {
             biased;
@@ -75,7 +75,7 @@ impl Child {
             if let Some(gap) = batch.gap()
                 && gap.concerns(self.id())
             {
-                // No line goes on after a gap, and the child's end can be in it.
+                // No line continues across a gap, and the child's end may be in the gap.
                 lines = ChildLines::default();
                 if matches!(self.cell().closed.get(), Some(Ok(closed)) if *closed <= gap.last) {
                     return None;
@@ -84,7 +84,7 @@ impl Child {
             for entry in batch.entries().filter(|entry| entry.child == self.id()) {
                 lines.push(&entry.fact, |line| {
                     if found.is_none() && regex.is_match(&line.line.bytes) {
-                        // A slice would keep the whole chunk.
+                        // A copy, since a slice would keep the whole chunk in memory.
                         let bytes = Bytes::copy_from_slice(&line.line.bytes);
                         found = Some(ChildLine { line: Line { bytes, ..line.line }, ..line });
                     }

@@ -1,4 +1,4 @@
-//! `Policy`: the actor behind the front door. It passes each message to the part that acts on it.
+//! `Policy`: the actor that receives all messages. It passes each one to the part that acts on it.
 
 use std::{
     io,
@@ -25,14 +25,14 @@ use crate::{
     waiting::{SendSignal, Watcher},
 };
 
-/// Subscriptions are numbered through the whole program.
+/// Subscriptions are numbered across the whole program.
 static NEXT_SUBSCRIPTION: AtomicU64 = AtomicU64::new(1);
 
 /// The actor to which every request goes: [`Spawn`], [`SpawnPipeline`], [`Subscribe`],
-/// [`Unsubscribe`], [`SendSignal`], [`ShareOutput`], [`Shutdown`]. It supervises the watcher and the read loop, and stops with its last address.
+/// [`Unsubscribe`], [`SendSignal`], [`ShareOutput`], [`Shutdown`]. It supervises the watcher and
+/// the read loop, and stops with its last address.
 ///
-/// The place of asyncio's event loop policy: the one object through which a program gets at its
-/// child watcher.
+/// The counterpart of asyncio's event loop policy: by it a program reaches its child watcher.
 #[derive(Debug)]
 pub struct Policy {
     pub(super) host: Arc<PolicyThread>,
@@ -46,7 +46,7 @@ impl Actor for Policy {
 }
 
 impl Drop for Policy {
-    /// The actor is dropped with its last address, whatever state it is in then.
+    /// The actor is dropped with its last address, in any state.
     fn drop(&mut self) {
         self.host.request_stop(self.host.grace, PolicyStopped::Shutdown);
     }
@@ -135,7 +135,7 @@ impl Handler<Alarm> for Policy {
     fn handle(&mut self, Alarm { time, mut tell }: Alarm, _: &mut Self::Context) {
         actix::spawn(async move {
             tokio::select! {
-                // It waits no longer.
+                // The caller no longer waits.
                 () = tell.closed() => {}
                 () = sleep(time) => {
                     contain("the waker of an alarm", || tell.send(()));

@@ -9,13 +9,13 @@ use crate::{
     pipes,
 };
 
-/// The least that the log can be bound to: below it large reads would find no room.
+/// The smallest bound of the log: with less, large reads would have no room.
 const LEAST_BOUND: u64 = 256 * 1024;
 
-/// The least that files can be bound to: some turns must fit.
+/// The smallest bound of the files: some turns must fit.
 const LEAST_SPILL: u64 = 4 * 1024 * 1024;
 
-/// Sets a policy up. Made by [`Policy::builder`].
+/// The settings of a new policy. Made by [`Policy::builder`].
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct PolicyBuilder {
@@ -43,9 +43,9 @@ impl Default for PolicyBuilder {
 }
 
 impl PolicyBuilder {
-    /// How many bytes the merged log holds, 8 MiB by default, 256 KiB at least: fewer are an error
-    /// at the start. The rest of a child that ends is always read: up to one full pipe of it comes
-    /// on top.
+    /// How many bytes the merged log holds: 8 MiB by default, at least 256 KiB (a smaller bound is
+    /// an error at the start). An ended child is always read to its end, so the limit can be
+    /// exceeded by one full pipe.
     pub fn log_bound(mut self, bytes: u64) -> Self {
         self.log_bound = bytes;
         self
@@ -57,64 +57,64 @@ impl PolicyBuilder {
         self
     }
 
-    /// Where [`Overflow::Spill`] writes to, and how many bytes of files there may be: 4 MiB at least,
-    /// fewer are an error at the start. The policy makes a directory of its own there, and removes
-    /// it at its end: what a subscriber has not taken until then comes into memory, while a reader
-    /// ([`PolicyHandle::log`]) goes on reading from the files. What a crash leaves behind is read by
-    /// [`replay_spilled`](crate::log::spill::replay_spilled). A directory that is missing, full or read-only
-    /// stops nobody: [`Overflow::Block`] is in force then, and the lifecycle subscribers are told
-    /// ([`Lifecycle::SpillFailed`](crate::Lifecycle::SpillFailed)).
+    /// Where [`Overflow::Spill`] writes, and the size limit of all its files: at least 4 MiB (a
+    /// smaller one is an error at the start). The policy makes its own directory there and removes
+    /// it at its end: a subscriber's remaining entries then come into memory, while a reader
+    /// ([`PolicyHandle::log`]) goes on reading from the files. After a crash,
+    /// [`replay_spilled`](crate::log::spill::replay_spilled) reads what is left. If the directory
+    /// is missing, full or read-only, [`Overflow::Block`] is in force, and the lifecycle
+    /// subscribers are notified ([`Lifecycle::SpillFailed`](crate::Lifecycle::SpillFailed)).
     ///
-    /// Only the policy's own user can read the files (the directory has the mode 0700, each file 0600,
-    /// whatever the umask). A directory that cannot be made private is refused as one that is missing.
+    /// Only the policy's own user can read the files (the directory has the mode 0700, each file
+    /// 0600, whatever the umask). A directory that cannot be made private counts as missing.
     pub fn spill(mut self, directory: impl Into<PathBuf>, bytes: u64) -> Self {
         self.spill = Some((directory.into(), bytes));
         self
     }
 
     /// Forces a driver. By default the environment variable `ACTIX_PROCESS_DRIVER` (`ring` or
-    /// `sweep`) decides, and without it the best one that works here is taken.
+    /// `sweep`) decides. Without it, the policy takes the best driver that works here.
     pub fn driver(mut self, driver: Driver) -> Self {
         self.driver = Some(driver);
         self
     }
 
-    /// How long children may take to end after `SIGTERM` when the policy ends because its last
-    /// handle was dropped, its System stopped, or it gave up. Five seconds by default.
+    /// How long children may take to end after `SIGTERM` if the policy ends because its last handle
+    /// was dropped, its System stopped, or it gave up. Five seconds by default.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
         self
     }
 
-    /// How many panics of the library's own parts are borne.
+    /// How many panics of its own parts the policy tolerates before it stops.
     pub fn intensity(mut self, intensity: Intensity) -> Self {
         self.intensity = intensity;
         self
     }
 
-    /// The watcher that learns of the children's exits and reaps them, hosted by the policy's
-    /// `Watcher` actor. All promises of the merged log hold with it. Without one, the process-wide
-    /// choice counts ([`set_event_loop_policy`](crate::asyncio::set_event_loop_policy),
-    /// [`set_child_watcher`](crate::asyncio::set_child_watcher)); and where there is none, each child's
+    /// The watcher that reports and reaps exited children, hosted by the policy's `Watcher` actor.
+    /// All promises of the merged log hold with it. Without it, the process-wide choice is used
+    /// ([`set_event_loop_policy`](crate::asyncio::set_event_loop_policy),
+    /// [`set_child_watcher`](crate::asyncio::set_child_watcher)). If there is none, each child's
     /// waiter waits on the child's pidfd itself, which is the fastest way.
     ///
-    /// While the watcher is inactive nothing is spawned. Children that it lets go of (by its close)
-    /// are waited for by their waiters. The watcher stays yours: the policy does not close it.
+    /// While the watcher is inactive, every spawn fails. If it drops children (by its close), their
+    /// waiters wait for them. The watcher stays yours: the policy does not close it.
     pub fn child_watcher(mut self, watcher: Arc<dyn ChildWatcher>) -> Self {
         self.child_watcher = Some(watcher);
         self
     }
 
-    /// Starts the policy on threads of its own, and returns when it is ready.
+    /// Starts the policy on its own threads, and returns when it is ready.
     ///
-    /// Called in an actix System, the policy ends with it: the System's end waits until every
-    /// child is gone. Called elsewhere, it ends with its last handle.
+    /// If called in an actix System, the policy ends with that System, whose end waits until every
+    /// child is gone. If called elsewhere, it ends with its last handle.
     ///
     /// # Errors
     ///
     /// [`StartError`] if a bound is too small, [`Overflow::Spill`] has no directory, threads or
-    /// descriptors cannot be had, no process can be launched here, the driver that was asked for does
-    /// not work, or the process-wide policy has no child watcher to give.
+    /// descriptors are unavailable, no process can be launched here, the requested driver does not
+    /// work, or the process-wide policy has no child watcher.
     pub fn start(mut self) -> Result<PolicyHandle, StartError> {
         if self.log_bound < LEAST_BOUND {
             return Err(StartError::LogBound { bytes: self.log_bound, least: LEAST_BOUND });
@@ -137,7 +137,7 @@ impl PolicyBuilder {
 }
 
 impl Policy {
-    /// A policy with other settings than the default ones.
+    /// Returns a builder with the default settings.
     pub fn builder() -> PolicyBuilder {
         PolicyBuilder::default()
     }

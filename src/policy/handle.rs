@@ -1,4 +1,4 @@
-//! `PolicyHandle`: thin sugar over the policy's messages.
+//! `PolicyHandle`: methods that send the policy's messages.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -16,8 +16,8 @@ use crate::{
     spawn::{self, RequestPipeline, RequestSpawn},
 };
 
-/// A handle of a running policy. When the last one (and the last `Addr<Policy>`) is dropped, the
-/// policy shuts down in the background, with the grace that it was built with.
+/// A handle of a running policy. When the last handle (and the last `Addr<Policy>`) is dropped, the
+/// policy shuts down in the background, with the builder's grace.
 #[derive(Clone, Debug)]
 pub struct PolicyHandle {
     pub(super) policy: Addr<Policy>,
@@ -27,26 +27,26 @@ pub struct PolicyHandle {
 }
 
 impl PolicyHandle {
-    /// The actor's address, for sending its messages yourself.
+    /// The actor's address, for sending messages yourself.
     #[must_use]
     pub fn addr(&self) -> &Addr<Policy> {
         &self.policy
     }
 
-    /// The driver that read the pipes when the policy started. A ring that fails later hands its pipes
-    /// to the sweeping driver.
+    /// The driver that read the pipes when the policy started. If a ring fails later, the sweeping
+    /// driver takes over its pipes.
     #[must_use]
     pub fn driver(&self) -> Driver {
         self.driver
     }
 
-    /// Spawns a child; returns when its program runs. A call that is dropped before it returned has
-    /// given the child up, as a cancelled call in asyncio: if it was spawned, it is killed with the
-    /// group that it leads, and its exit is in the log.
+    /// Spawns a child, and returns when its program runs. Dropping the call before it returns gives
+    /// the child up, as a cancelled call in asyncio does: a child that was spawned is killed with
+    /// the group that it leads, and its exit is in the log.
     ///
     /// # Errors
     ///
-    /// [`SpawnError`], which names the program, the step and what the operating system said.
+    /// [`SpawnError`], with the program, the step and the operating system's error.
     pub async fn spawn(&self, spawn: impl Into<Spawn>) -> Result<Child, SpawnError> {
         let spawn = spawn.into();
         let program = program(&spawn.command);
@@ -55,9 +55,8 @@ impl PolicyHandle {
         answer.await.unwrap_or_else(|| Err(self.refused(program)))
     }
 
-    /// Runs a command to its end and returns all that it wrote: nothing is missed, however little
-    /// the log holds. For a child that is to be reached meanwhile, spawn it and call
-    /// [`Child::output`].
+    /// Runs a command to its end and returns all its output: none is missing, however small the log
+    /// is. To reach the child meanwhile, spawn it and call [`Child::output`].
     ///
     /// ```
     /// # use actix_process::{Command, Policy};
@@ -72,7 +71,7 @@ impl PolicyHandle {
     ///
     /// # Errors
     ///
-    /// [`OutputError::Spawn`] if it cannot be spawned, and what [`Child::output`] says.
+    /// [`OutputError::Spawn`] if it cannot be spawned, and the errors of [`Child::output`].
     #[doc(alias = "capture")]
     pub async fn output(&self, spawn: impl Into<Spawn>) -> Result<Output, OutputError> {
         let mut spawn = spawn.into();
@@ -82,13 +81,13 @@ impl PolicyHandle {
         whole(collecting.finish(&child, Collected::default()).await?)
     }
 
-    /// Spawns all children of a pipeline, or none; returns when every program runs. A call that is
-    /// dropped before it returned is undone, as in [`spawn`](PolicyHandle::spawn).
+    /// Spawns all children of a pipeline, or none, and returns when every program runs. Dropping
+    /// the call before it returns undoes the spawn, as in [`spawn`](PolicyHandle::spawn).
     ///
     /// # Errors
     ///
-    /// [`SpawnError`], which names the program that failed. Those that ran already are killed and
-    /// reaped, with the process groups that they lead, and the log never hears of them.
+    /// [`SpawnError`], with the program that failed. Children that already ran are killed and
+    /// reaped, with the process groups that they lead, and are never in the log.
     pub async fn spawn_pipeline(&self, pipeline: Pipeline) -> Result<RunningPipeline, SpawnError> {
         let program = program(pipeline.first());
         let (reply, answer) = spawn::answer();
@@ -96,17 +95,17 @@ impl PolicyHandle {
         answer.await.unwrap_or_else(|| Err(self.refused(program)))
     }
 
-    /// A pipe into the merged log that several children write to.
+    /// Makes a pipe into the merged log that several children write to.
     ///
     /// # Errors
     ///
-    /// Where no pipe can be made (`EMFILE`), or the policy has stopped.
+    /// An error if no pipe can be made (`EMFILE`), or the policy has stopped.
     pub async fn shared_output(&self) -> io::Result<SharedOutput> {
         self.share(ShareOutput::Plain).await
     }
 
-    /// A socket into the merged log that several children write to, and whose chunks tell which
-    /// process wrote them.
+    /// Makes a socket into the merged log that several children write to, and whose chunks name the
+    /// process that wrote them.
     ///
     /// # Errors
     ///
@@ -124,39 +123,39 @@ impl PolicyHandle {
     ///
     /// # Errors
     ///
-    /// [`PolicyStopped`] once the policy has stopped.
+    /// [`PolicyStopped`] if the policy has stopped.
     pub async fn subscribe(&self, subscribe: Subscribe) -> Result<SubscriptionId, PolicyStopped> {
         self.policy.send(subscribe).await.unwrap_or_else(|_| Err(self.reason()))
     }
 
     /// Ends a subscription.
     pub async fn unsubscribe(&self, subscription: SubscriptionId) {
-        // A policy that has stopped has no subscriptions.
+        // A stopped policy has no subscriptions.
         let _ = self.policy.send(Unsubscribe(subscription)).await;
     }
 
-    /// Reads the merged log from this place on. The reader loses nothing: reading pauses when it
-    /// falls a whole log behind ([`LogReader::lossy`] chooses otherwise).
+    /// Reads the merged log from this place on. The reader loses nothing: reading pauses if it is a
+    /// whole log behind, unless it is [`lossy`](LogReader::lossy).
     #[must_use]
     pub fn log(&self, start: Start) -> LogReader {
         LogReader::open(Arc::clone(self.link.shared_log()), start)
     }
 
-    /// Shuts the policy down and returns when no child, descriptor or thread of it is left:
-    /// `SIGTERM` at once to every child (and to the group of each that leads or led one), `SIGKILL` to
-    /// what is left after the grace, all output and exits delivered. It ends as soon as nothing is
-    /// left. Spawns under way are refused; one whose program hangs in its exec is killed. Call it
-    /// again with a shorter grace to shorten the wait.
+    /// Shuts the policy down, and returns when none of its children, descriptors and threads is
+    /// left: sends `SIGTERM` at once to every child (and to the group of each that leads or led
+    /// one), `SIGKILL` to the rest after the grace, and delivers all output and exits. It ends as
+    /// soon as nothing is left. Spawns under way are refused; a child that hangs in its exec is
+    /// killed. Call it again with a shorter grace to shorten the wait.
     ///
-    /// A process that cannot be killed (in an uninterruptible sleep, or of another user by a set-id
-    /// program) is left behind after 5 seconds more, with a warning.
+    /// A process that cannot be killed (in an uninterruptible sleep, or run as another user by a
+    /// set-id program) is left behind after 5 more seconds, with a warning.
     pub async fn shutdown(&self, grace: Duration) {
-        // Where nobody takes the message, the policy has stopped or is about to.
+        // If the send fails, the policy has stopped or is about to stop.
         let _ = self.policy.send(Shutdown { grace }).await;
         self.stopped().await;
     }
 
-    /// Waits until the policy has stopped, and says why.
+    /// Waits until the policy has stopped, and returns the reason.
     pub async fn stopped(&self) -> PolicyStopped {
         self.host.stopped().await
     }
@@ -176,20 +175,20 @@ fn program(command: &Command) -> String {
 }
 
 impl Command {
-    /// Spawns it by this policy: [`PolicyHandle::spawn`].
+    /// Spawns it with this policy: see [`PolicyHandle::spawn`].
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As [`PolicyHandle::spawn`].
     pub async fn spawn(self, policy: &PolicyHandle) -> Result<Child, SpawnError> {
         policy.spawn(self).await
     }
 
-    /// Runs it to its end by this policy and returns all that it wrote: [`PolicyHandle::output`].
+    /// Runs it to its end with this policy: see [`PolicyHandle::output`].
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As [`PolicyHandle::output`].
     pub async fn output(self, policy: &PolicyHandle) -> Result<Output, OutputError> {
         policy.output(self).await
     }

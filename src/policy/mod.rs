@@ -1,4 +1,4 @@
-//! The policy: the front door, the start, and the end.
+//! The policy: its actor and handle, its start, and its end.
 
 mod actor;
 mod builder;

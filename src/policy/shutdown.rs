@@ -25,24 +25,24 @@ use crate::{
     waiting::{WaiterTable, Watcher},
 };
 
-/// A child that was killed may take this long to go (one in an uninterruptible sleep takes longer,
-/// and is left, with a warning).
+/// A killed child may take this long to end. One in an uninterruptible sleep takes longer, and is
+/// left behind with a warning.
 const KILLED: Duration = Duration::from_secs(5);
 
-/// The members of a group that was killed may take this long to go.
+/// The members of a killed group may take this long to end.
 const GROUP_KILLED: Duration = Duration::from_millis(500);
 
-/// How often a child that hangs in its exec is killed, until it is gone.
+/// How often a child that hangs in its exec is killed, until it has ended.
 const UNBORN: Duration = Duration::from_millis(10);
 
-/// The read loop's thread may take this long to end after its last word.
+/// The read loop's thread may take this long to end after its last message.
 const THREAD_ENDS: Duration = Duration::from_secs(1);
 
-/// A stopped child acts on `SIGTERM` only when it is continued.
+/// A stopped process acts on `SIGTERM` only after `SIGCONT`.
 const TERMINATE: &[Signal] = &[Signal::SIGTERM, Signal::SIGCONT];
 const KILL: &[Signal] = &[Signal::SIGKILL];
 
-/// A grace may be as long as a duration can be: nobody waits for more than this.
+/// The longest grace that is used: a longer one could overflow the clock.
 const LONGEST_GRACE: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
 fn after(grace: Duration) -> Instant {
@@ -56,20 +56,20 @@ pub(super) struct StopRequest {
     pub(super) reason: PolicyStopped,
 }
 
-/// The parts of a running policy, in the order in which they were started.
+/// The parts of a running policy, in the order of their start.
 pub(super) struct Running {
     pub(super) link: Arc<Mailbox>,
     pub(super) read_loop: ReadLoop,
     pub(super) spiller: Option<Spiller>,
     pub(super) table: Rc<WaiterTable>,
-    /// Keeps the watcher at work until the end, when nobody else has its address any more.
+    /// The last address, which keeps the watcher running until the end.
     pub(super) _watcher: Addr<Watcher>,
     pub(super) spawn_pool: Rc<SpawnPool>,
 }
 
 impl Running {
-    /// Lets the policy run until it is asked to end, or the read loop gives up, which leaves the
-    /// children the builder's `grace`; and ends it.
+    /// Runs until the policy is asked to end or the read loop gives up; then stops it. If the read
+    /// loop gives up, the children get the builder's `grace`.
     pub(super) async fn until_stopped(
         mut self,
         requests: &mut mpsc::UnboundedReceiver<StopRequest>,
@@ -82,14 +82,14 @@ impl Running {
         self.stop(request, requests).await
     }
 
-    /// Everything has one deadline, the grace's. What was killed then may take a moment to go.
+    /// All parts share the grace's deadline. Processes killed after it may take a moment to end.
     async fn stop(
         self,
         StopRequest { grace, reason }: StopRequest,
         requests: &mut mpsc::UnboundedReceiver<StopRequest>,
     ) -> PolicyStopped {
         let deadline = after(grace);
-        // From here on no child comes: one whose program is still to run is killed by its thread.
+        // From here on no child is registered: its spawn thread kills a child that starts late.
         self.table.close_inbox();
         let mut threads = self.spawn_pool.stop();
         self.table.signal_all(TERMINATE);
@@ -116,7 +116,7 @@ impl Running {
         reason
     }
 
-    /// Returns when the spawn threads have ended. Kills what keeps them from it.
+    /// Waits until the spawn threads have ended. Kills the children that hold them up.
     async fn births_ended(&self, threads: &mut mpsc::Receiver<()>) {
         loop {
             tokio::select! {
@@ -127,7 +127,7 @@ impl Running {
     }
 }
 
-/// Waits until all have ended, or for the grace, which another request can shorten.
+/// Waits until `ended`, or for the grace, which another request can shorten.
 async fn ended_by<T>(
     mut deadline: Instant,
     ended: impl Future<Output = T>,
@@ -147,18 +147,18 @@ async fn ended_by<T>(
 
 /// The read loop's actor and thread.
 pub(super) struct ReadLoop {
-    /// The last address: the actor's thread ends with it.
+    /// The last address: the actor's thread ends when it is dropped.
     pub(super) state_manager: Addr<StateManager>,
-    /// The answer to its one message: why it ended.
+    /// The answer to its one message: the reason of its end.
     pub(super) answer: Pin<Box<Request<StateManager, Run>>>,
-    /// Closed when the thread has let go of the actor.
+    /// Closed when the thread has dropped the actor.
     pub(super) thread: mpsc::Receiver<()>,
     pub(super) id: ThreadId,
     pub(super) reason: Option<PolicyStopped>,
 }
 
 impl ReadLoop {
-    /// Waits until the loop has ended, and says why.
+    /// Waits until the loop has ended, and returns the reason.
     async fn ended(&mut self) -> PolicyStopped {
         match &self.reason {
             Some(reason) => reason.clone(),
@@ -174,12 +174,12 @@ impl ReadLoop {
     pub(super) async fn finish(mut self, link: &Mailbox, reason: PolicyStopped) {
         link.push(LoopCommand::Finish(reason));
         let reason = self.ended().await;
-        // The loop has done this itself, unless its thread died.
+        // The loop itself has done this, unless its thread died.
         link.end(&reason);
         drop(self.state_manager);
         let _ = self.thread.recv().await;
-        // actix does not join its threads. In its last moments this one still holds what woke us, and
-        // by that what our runtime has open.
+        // actix does not join its threads. Until it ends, this thread holds the waker that woke us,
+        // and so our runtime's descriptors.
         let deadline = Instant::now() + THREAD_ENDS;
         while self.id.is_alive() && Instant::now() < deadline {
             thread::sleep(Duration::from_micros(50));

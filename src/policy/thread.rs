@@ -1,5 +1,5 @@
-//! `PolicyThread`: the thread and the actix System of the library's own, on which policy, watcher and
-//! waiters run, so that a blocked System of the user's delays nothing.
+//! `PolicyThread`: the library's own thread with its actix System, which runs the policy, the
+//! watcher and the waiters, so that a blocked System of the user delays nothing.
 
 use std::{
     io,
@@ -32,22 +32,22 @@ use crate::{
     waiting::{Inbox, WaiterTable, Watcher},
 };
 
-/// What is known of the host's thread from outside.
+/// The view of the policy's thread for other threads.
 #[derive(Debug)]
 pub(crate) struct PolicyThread {
     pub(super) grace: Duration,
     stop: mpsc::UnboundedSender<StopRequest>,
-    /// Set with the first request to stop: nothing is spawned any more.
+    /// Set by the first stop request: nothing is spawned after it.
     closing: Arc<AtomicBool>,
     stopped: SetOnce<PolicyStopped>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl PolicyThread {
-    /// Asks for the shutdown, or for a shorter grace of the one under way.
+    /// Requests the shutdown, or a shorter grace for a shutdown that has begun.
     pub(super) fn request_stop(&self, grace: Duration, reason: PolicyStopped) {
         self.closing.store(true, SeqCst);
-        // Where nobody takes it, the host has stopped.
+        // If the send fails, the policy's thread has stopped.
         let _ = self.stop.send(StopRequest { grace, reason });
     }
 
@@ -55,7 +55,7 @@ impl PolicyThread {
         self.stopped.get().cloned()
     }
 
-    /// Waits for the host's end, and for its thread, which ends right after it said so.
+    /// Waits for the policy's end, and then for its thread, which ends right after that.
     pub(super) async fn stopped(&self) -> PolicyStopped {
         let reason = self.stopped.wait().await.clone();
         self.join();
@@ -72,10 +72,10 @@ impl PolicyThread {
     }
 }
 
-/// Lives in the user's System as long as that does; its drop ends the policy and waits.
+/// Held by the user's System while it runs. Dropping it ends the policy and waits.
 struct SystemGuard {
     host: Arc<PolicyThread>,
-    /// Whether a living System took it: a thread can be left with the name of one that has ended.
+    /// Whether a running System took the guard: a thread can keep the name of an ended System.
     held: Arc<AtomicBool>,
 }
 
@@ -88,7 +88,7 @@ impl Drop for SystemGuard {
     }
 }
 
-/// Starts everything and returns when it runs.
+/// Starts all parts and returns when they run.
 pub(super) fn start(settings: PolicyBuilder) -> Result<PolicyHandle, StartError> {
     sys::limits::raise_open_files();
     sys::clone::way().map_err(StartError::Launch)?;
@@ -100,7 +100,7 @@ pub(super) fn start(settings: PolicyBuilder) -> Result<PolicyHandle, StartError>
         stopped: SetOnce::new(),
         thread: Mutex::default(),
     });
-    // A blocking channel: this may run inside an async runtime, for the moment that it takes.
+    // A blocking channel: this may run inside an async runtime, but blocks it only briefly.
     let (ready, started) = std::sync::mpsc::sync_channel(1);
     let thread = {
         let host = Arc::clone(&host);
@@ -132,7 +132,7 @@ pub(super) fn start(settings: PolicyBuilder) -> Result<PolicyHandle, StartError>
     Ok(handle)
 }
 
-/// A panic of the host itself, as of a `tracing` layer under it, keeps nobody waiting for ever.
+/// If the policy's thread itself panics (in a `tracing` layer, say), releases waiting callers.
 struct PanicReport<'a> {
     host: &'a PolicyThread,
     link: Arc<Mailbox>,
@@ -150,7 +150,7 @@ impl Drop for PanicReport<'_> {
 
 type Ready = std::sync::mpsc::SyncSender<Result<PolicyHandle, StartError>>;
 
-/// The host's thread.
+/// The main function of the policy's thread.
 fn run(
     host: &Arc<PolicyThread>,
     settings: PolicyBuilder,
@@ -160,7 +160,7 @@ fn run(
     let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => {
-            // The thread that starts the policy waits for it.
+            // Cannot fail: the starting thread waits for this message.
             let _ = ready.send(Err(error));
             return;
         }
@@ -169,7 +169,7 @@ fn run(
     let reason = system.block_on(async {
         match build(host, settings).await {
             Ok((handle, running)) => {
-                // The thread that started the policy waits for it, or has gone with the handle.
+                // The starting thread waits for this, or has gone and taken the handle with it.
                 let _ = ready.send(Ok(handle));
                 let _told = PanicReport { host, link: Arc::clone(&running.link) };
                 running.until_stopped(&mut stop_requests, host.grace).await
@@ -182,19 +182,19 @@ fn run(
         }
     });
     drop(system);
-    // The last thing that this thread does.
+    // This is the thread's last action.
     let _ = contain("the waker of a policy's end", || host.stopped.set(reason));
 }
 
-/// The runtime of the policy's thread. What can be lacking is asked for before.
+/// The runtime of the policy's thread. Checks first that it can have a thread.
 fn runtime() -> Result<tokio::runtime::Runtime, StartError> {
-    // actix makes the read loop's thread, and panics if it cannot.
+    // actix starts the read loop's thread, and panics if it cannot.
     let probe = thread::Builder::new().spawn(|| {}).map_err(StartError::at("start its threads"))?;
     let _ = probe.join();
     sys::runtime::current_thread().map_err(StartError::at("make its runtime"))
 }
 
-/// Builds the parts, in the order whose reverse the shutdown takes.
+/// Builds the parts. The shutdown takes them in the reverse order.
 async fn build(
     host: &Arc<PolicyThread>,
     settings: PolicyBuilder,

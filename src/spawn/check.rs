@@ -1,4 +1,4 @@
-//! Checks of a command before anything is made for it.
+//! Checks a command before any resource is made for it.
 
 use std::{
     ffi::OsStr,
@@ -8,10 +8,10 @@ use std::{
 
 use crate::{Command, ProcessGroup, command::EnvChange};
 
-/// The kernel's own limit (`fs.nr_open`) cannot be set higher.
+/// The kernel's limit (`fs.nr_open`) cannot be set higher.
 const HIGHEST: i32 = 1 << 30;
 
-/// Refuses what the kernel could never run.
+/// Refuses commands that the kernel could never run.
 pub(super) fn check(command: &Command) -> io::Result<()> {
     if command.program.is_empty() {
         return Err(invalid("the program's name is empty"));

@@ -1,15 +1,15 @@
-//! `Image`: what a child is to be, in the form that needs no more work once the process exists.
+//! `Image`: a command prepared so far that the new process needs no more work.
 
 use std::{env, ffi::OsString, path::PathBuf};
 
 use super::search::candidates;
 use crate::{Command, ProcessGroup, command::EnvChange};
 
-/// A command, looked up and completed; its strings were checked for NUL bytes before.
+/// A command, looked up and completed. Its strings are already checked for NUL bytes.
 #[derive(Debug)]
 pub(super) struct Image<'a> {
     pub(super) command: &'a Command,
-    /// The whole environment.
+    /// The complete environment.
     pub(super) environment: Vec<(OsString, OsString)>,
     pub(super) candidates: Vec<PathBuf>,
 }
@@ -21,7 +21,7 @@ impl<'a> Image<'a> {
         Image { command, environment, candidates }
     }
 
-    /// The process group to join, 0 for an own one.
+    /// The process group to join, 0 for its own.
     pub(super) fn group(&self) -> Option<i32> {
         match self.command.group {
             ProcessGroup::Inherit => None,
@@ -31,7 +31,7 @@ impl<'a> Image<'a> {
     }
 }
 
-/// The environment that the child gets: the parent's, changed.
+/// The child's environment: the parent's, with the command's changes.
 fn environment(command: &Command) -> Vec<(OsString, OsString)> {
     let mut variables: Vec<_> =
         if command.env_clear { Vec::new() } else { env::vars_os().collect() };

@@ -1,5 +1,5 @@
-//! Why a program that is there cannot be executed: the interpreter that it names is missing, or may
-//! not be executed.
+//! Why an existing program cannot be executed: the interpreter that it names is missing or not
+//! executable.
 
 use std::{
     ffi::OsStr,
@@ -14,14 +14,14 @@ use std::{
 
 use nix::unistd::{AccessFlags, access};
 
-/// The kernel looks at so many bytes of a script.
+/// The kernel reads this many bytes of a script.
 const SCRIPT_HEAD: usize = 256;
 
-/// The kernel follows no more scripts whose interpreters are scripts.
+/// The kernel follows at most this many scripts whose interpreters are scripts.
 const DEPTH: usize = 5;
 
-/// The interpreter that is at fault, if one is: of the first of these programs that is there.
-/// `from` is the child's directory, in which relative paths of interpreters are looked up.
+/// The interpreter of the first of these programs that exists, if it is missing or not executable.
+/// `from` is the child's directory, for relative paths of interpreters.
 pub(super) fn missing_interpreter(
     programs: impl IntoIterator<Item = PathBuf>,
     error: &io::Error,
@@ -41,14 +41,14 @@ pub(super) fn missing_interpreter(
     None
 }
 
-/// Whether the path is that of a file which may be executed.
+/// Whether the path names an executable file.
 fn runs(path: &Path) -> bool {
     path.is_file() && access(path, AccessFlags::X_OK).is_ok()
 }
 
-/// The interpreter that a script names after `#!`, or the loader that a dynamic program needs.
+/// The interpreter that a script names after `#!`, or the loader of a dynamic program.
 fn interpreter_of(program: &Path) -> Option<PathBuf> {
-    // It was a file a moment ago; anything else could make an open wait.
+    // Non-blocking: it was a file a moment ago, but opening anything else could wait.
     let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(program).ok()?;
     let mut head = Vec::with_capacity(SCRIPT_HEAD);
     (&file).take(SCRIPT_HEAD as u64).read_to_end(&mut head).ok()?;
@@ -67,20 +67,20 @@ fn script(head: &[u8]) -> Option<&[u8]> {
 /// The program header of this type names the loader (elf(5)).
 const PT_INTERP: u64 = 3;
 
-/// Where an ELF file has what leads to its loader: offsets and lengths in bytes.
+/// Where an ELF file names its loader: offsets and lengths in bytes.
 struct Layout {
-    /// Of an address or an offset.
+    /// The length of an address or an offset.
     word: usize,
-    /// In the file: the place, the length and the number of program headers.
+    /// In the file: the positions of the program headers' offset, length and number.
     headers: [usize; 3],
-    /// In a program header: the place and the length of what it describes.
+    /// In a program header: the positions of its contents' offset and length.
     content: [usize; 2],
 }
 
 const OF_64_BITS: Layout = Layout { word: 8, headers: [32, 54, 56], content: [8, 32] };
 const OF_32_BITS: Layout = Layout { word: 4, headers: [28, 42, 44], content: [4, 16] };
 
-/// The path of the loader in an ELF file of this machine's byte order.
+/// The loader's path in an ELF file of this machine's byte order.
 fn loader(file: &File, head: &[u8]) -> Option<Vec<u8>> {
     let number = |bytes: &[u8], at: usize, len: usize| {
         let mut value = [0; 8];

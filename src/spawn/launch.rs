@@ -29,8 +29,8 @@ use crate::{
     },
 };
 
-/// Executing a file that another thread has just written can fail with ETXTBSY while a third one
-/// is between fork and exec with the file open. It passes; the pauses double from one millisecond.
+/// Executing a file that another thread has just written can fail with ETXTBSY while a third thread
+/// is between fork and exec with the file open. So retry; the pauses double from one millisecond.
 const BUSY_RETRIES: u32 = 7;
 
 /// A process that runs its program.
@@ -42,12 +42,12 @@ pub(super) struct Launched {
 
 pub(super) type Failure = (SpawnStep, io::Error);
 
-/// What a spawn thread keeps from one launch to the next.
+/// What a spawn thread reuses for each launch.
 #[derive(Debug)]
 pub(super) struct Launcher {
     stack: Stack,
     null: OwnedFd,
-    /// The birth in hand, for other threads to see.
+    /// The launch under way, visible to other threads.
     under_way: Arc<UnderWay>,
 }
 
@@ -57,7 +57,7 @@ impl Launcher {
         Ok(Launcher { stack: Stack::new(), null: null.into(), under_way })
     }
 
-    /// Starts the process. The child's ends of the pipes are closed here when it returns.
+    /// Starts the process. The child's pipe ends in this process are closed when it returns.
     pub(super) fn launch(
         &mut self,
         command: &Command,
@@ -148,7 +148,7 @@ fn descriptors<'a>(null: BorrowedFd<'a>, given: &'a ChildEnds) -> Vec<(BorrowedF
 
 fn not_created(errno: Errno) -> SpawnStep {
     match errno {
-        // For the pidfd.
+        // The pidfd needs a descriptor.
         Errno::EMFILE | Errno::ENFILE => SpawnStep::ReserveDescriptors,
         _ => SpawnStep::CreateProcess,
     }
@@ -164,8 +164,8 @@ fn spawn_step(step: BirthStep) -> SpawnStep {
     }
 }
 
-/// The kernel's error of an exec is the same for a program that is not there and for one whose
-/// interpreter is not: names the latter.
+/// An exec fails with the same error if the program is missing and if its interpreter is missing:
+/// in the second case, names the interpreter.
 fn explained(image: &Image<'_>, error: io::Error) -> io::Error {
     let from = image.command.current_dir.as_deref().unwrap_or(Path::new(""));
     let programs = image.candidates.iter().map(|path| from.join(path));

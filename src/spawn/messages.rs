@@ -1,4 +1,4 @@
-//! `Spawn` and `SpawnPipeline`: the messages to the policy, and how their answers get back.
+//! `Spawn` and `SpawnPipeline`: the messages to the policy, and the ways of their answers.
 
 use std::rc::Rc;
 
@@ -15,16 +15,16 @@ use crate::{
 
 /// Spawns a child.
 ///
-/// The answer comes when the program runs: from the spawn thread straight to the sender. A sender
-/// that has gone before it (a `send` whose future was dropped) has given the child up: it is killed,
-/// with the group that it leads, and its exit is in the log. One that was sent by `do_send` is kept.
+/// The spawn thread answers the sender directly, once the program runs. If the sender is gone by
+/// then (it dropped the future of `send`), it has given the child up: the child is killed, with the
+/// group that it leads, and its exit is in the log. A child sent by `do_send` is kept.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<Child, SpawnError>")]
 #[must_use]
 pub struct Spawn {
     pub(crate) command: Command,
     pub(crate) exit_to: Option<Recipient<ChildExited>>,
-    /// The child's id, if it is known before the policy has the message.
+    /// The child's id, if the sender chose it.
     pub(crate) id: Option<ChildId>,
 }
 
@@ -34,7 +34,7 @@ impl Spawn {
         Spawn { command, exit_to: None, id: None }
     }
 
-    /// Sends the child's exit to this recipient: a subscription that no exit can be faster than.
+    /// Sends the child's exit to this recipient: a subscription that cannot miss the exit.
     pub fn notify(mut self, recipient: Recipient<ChildExited>) -> Self {
         self.exit_to = Some(recipient);
         self
@@ -47,10 +47,10 @@ impl From<Command> for Spawn {
     }
 }
 
-/// Where the answer to a `Spawn` goes; nowhere where it was sent by `do_send`.
+/// Where the answer to a `Spawn` goes; `None` if it was sent by `do_send`.
 pub(crate) type SpawnReply = Option<OneshotSender<Result<Child, SpawnError>>>;
 
-/// Sends an answer. It comes back if its receiver has gone: the caller has given the spawn up.
+/// Sends an answer. Returns it if its receiver is gone: the caller has given the spawn up.
 pub(super) fn answer<T>(
     reply: Option<OneshotSender<Result<T, SpawnError>>>,
     with: Result<T, SpawnError>,
@@ -58,12 +58,12 @@ pub(super) fn answer<T>(
     if let Err(SpawnError { program, step, source }) = &with {
         trace::warn!(program, %step, error = %source, "a child could not be spawned");
     }
-    // The receiver's waker may be foreign; the answer is there before it is woken.
+    // The receiver's waker may be foreign code; the answer is stored before the waker runs.
     contain("the waker of a spawn's caller", || reply?.send(with).err()).flatten()
 }
 
-/// What the policy's handler returns: it hands the job and the answer's way on to the spawn
-/// threads, which saves a hop through the policy's thread.
+/// The policy's handler returns this. It passes the job and its reply on to the spawn threads,
+/// which saves a hop through the policy's thread.
 #[derive(Debug)]
 pub struct SpawnTicket {
     id: ChildId,
@@ -72,7 +72,7 @@ pub struct SpawnTicket {
 }
 
 impl SpawnTicket {
-    /// Numbers the child: the order of the ids is that of the requests.
+    /// Chooses the child's id: the ids are in the order of the requests.
     pub(crate) fn new(message: Spawn, pool: Rc<SpawnPool>) -> Self {
         SpawnTicket { id: message.id.unwrap_or_else(ChildId::fresh), message, pool }
     }
@@ -88,11 +88,11 @@ impl<A: Actor> MessageResponse<A, Spawn> for SpawnTicket {
     }
 }
 
-/// Spawns all children of a pipeline, or none: where one cannot be spawned, those before it are
-/// killed and reaped (with the process groups that they lead), the log never hears of them, and the
+/// Spawns all children of a pipeline, or none: if one cannot be spawned, the earlier ones are
+/// killed and reaped (with the process groups that they lead) and are never in the log, and the
 /// error names the one that failed.
 ///
-/// The answer comes when every program runs. Given up, it is undone as a [`Spawn`].
+/// The answer comes when every program runs. If given up, it is undone as a [`Spawn`].
 #[derive(Debug, Message)]
 #[rtype(result = "Result<RunningPipeline, SpawnError>")]
 #[must_use]
@@ -108,7 +108,7 @@ pub(crate) struct Link {
 /// Where the answer to a `SpawnPipeline` goes, if anywhere.
 pub(crate) type PipelineReply = Option<OneshotSender<Result<RunningPipeline, SpawnError>>>;
 
-/// What the policy's handler returns: see [`SpawnTicket`].
+/// The policy's handler returns this: see [`SpawnTicket`].
 #[derive(Debug)]
 pub struct PipelineTicket {
     links: Vec<Link>,
@@ -116,7 +116,7 @@ pub struct PipelineTicket {
 }
 
 impl PipelineTicket {
-    /// Numbers the children, in their order.
+    /// Chooses the children's ids, in their order.
     pub(crate) fn new(SpawnPipeline(pipeline): SpawnPipeline, pool: Rc<SpawnPool>) -> Self {
         let commands = pipeline.earlier.into_iter().chain([pipeline.last]);
         let links = commands.map(|command| Link { id: ChildId::fresh(), command }).collect();

@@ -1,5 +1,5 @@
-//! The spawn path: threads of the library's own, from a command to a child that is read and
-//! waited for.
+//! The spawn path, on the library's own threads: from a command to a registered child with a
+//! waiter.
 
 mod check;
 mod image;

@@ -1,7 +1,7 @@
 //! The spawn of a pipeline: all of its children or none.
 //!
-//! All programs run before the first child is made known to the read loop and the watcher. So one
-//! that fails to start undoes the others here, and neither the log nor a subscriber hears of them.
+//! No child is registered with the read loop and the watcher until all programs run. So if one
+//! fails to start, the others are undone here, unseen by the log and the subscribers.
 
 use super::{
     check::{check, invalid},
@@ -45,8 +45,8 @@ impl Spawner {
                 .map_err(|error| failed(command, SpawnStep::ReserveDescriptors, error))
                 .and_then(|pipe| {
                     let (reader, stdout) = pipe.unzip();
-                    // Both ends are closed here with the child's start, or the later one would never
-                    // see the end of its input and the earlier one never that its reader has gone.
+                    // Both ends are closed here once the child runs. Otherwise the later child
+                    // never sees its input end, and the earlier one never that its reader is gone.
                     let inner = InnerEnds { stdin: from_before.take(), stdout };
                     from_before = reader;
                     self.start_child(launcher, command, inner)
@@ -54,7 +54,7 @@ impl Spawner {
             match started {
                 Ok(child) => children.push(child),
                 Err(error) => {
-                    // All are killed before one is waited for, by its drop: they end together.
+                    // Kill all before their drops wait for each one, so that they end together.
                     children.iter().for_each(Unregistered::kill);
                     return Err(error);
                 }

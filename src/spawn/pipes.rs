@@ -1,4 +1,4 @@
-//! The descriptors of a spawn, all made before the process is.
+//! The descriptors of a spawn, all made before the process.
 
 use std::{
     io,
@@ -20,9 +20,9 @@ use crate::{
 pub(super) struct ParentEnds {
     pub(super) stdin: Option<PipeEnd>,
     pub(super) outputs: SmallVec<[(Source, PipeEnd); 2]>,
-    /// The child's side of its terminal, held so that it does not end while the child lives.
+    /// The child's side of its terminal, which keeps the terminal open while the child lives.
     pub(super) terminal: Option<OwnedFd>,
-    /// The status pipe, both ends: the write end goes to the waiter.
+    /// Both ends of the status pipe: the write end goes to the waiter.
     pub(super) status: OwnedFd,
     pub(super) status_writer: OwnedFd,
 }
@@ -30,7 +30,7 @@ pub(super) struct ParentEnds {
 /// One of the child's standard streams.
 #[derive(Debug)]
 pub(super) enum ChildEnd {
-    /// The parent's own.
+    /// The parent's own stream.
     Inherit,
     Null,
     Own(OwnedFd),
@@ -42,18 +42,18 @@ pub(super) struct ChildEnds {
     pub(super) stdin: ChildEnd,
     pub(super) stdout: ChildEnd,
     pub(super) stderr: ChildEnd,
-    /// By their numbers.
+    /// The extra descriptors, with their numbers.
     pub(super) extra: Vec<(i32, Arc<OwnedFd>)>,
 }
 
-/// The ends of a pipeline's inner pipes that a child gets, whatever its command says.
+/// A child's ends of a pipeline's inner pipes. They replace what its command says.
 #[derive(Debug, Default)]
 pub(super) struct InnerEnds {
     pub(super) stdin: Option<OwnedFd>,
     pub(super) stdout: Option<OwnedFd>,
 }
 
-/// Makes everything, or nothing. All of it is closed on exec.
+/// Makes all descriptors, or none. All are closed on exec.
 pub(super) fn reserve(
     command: &Command,
     inner: InnerEnds,
@@ -72,9 +72,9 @@ pub(super) fn reserve(
     with_extra(command, standard).map_err(reserve)
 }
 
-/// The ends of the standard streams.
+/// Both sides' ends of the standard streams.
 struct Standard {
-    /// The parent's, where it writes.
+    /// The parent's end of the input, if the parent writes it.
     writer: Option<PipeEnd>,
     outputs: SmallVec<[(Source, PipeEnd); 2]>,
     terminal: Option<OwnedFd>,
@@ -83,7 +83,7 @@ struct Standard {
     stderr: ChildEnd,
 }
 
-/// One terminal is all three of them.
+/// One terminal is all three streams.
 fn on_terminal(terminal: &Terminal) -> io::Result<Standard> {
     let Terminal { rows, columns, echo } = *terminal;
     let (controller, terminal) = sys::terminal::open(rows, columns, echo)?;
@@ -98,7 +98,7 @@ fn on_terminal(terminal: &Terminal) -> io::Result<Standard> {
     })
 }
 
-/// The input's ends: `(parent's, child's)`; the parent has one where it writes.
+/// The input's ends: `(parent's, child's)`. The parent has one if it writes the input.
 fn stdin(stdin: &Stdin) -> io::Result<(Option<OwnedFd>, ChildEnd)> {
     Ok(match stdin {
         Stdin::Null => (None, ChildEnd::Null),
@@ -151,7 +151,7 @@ fn with_extra(command: &Command, standard: Standard) -> io::Result<(ParentEnds, 
     Ok((ParentEnds { stdin: writer, outputs, terminal, status, status_writer }, child))
 }
 
-/// An output's ends: `(parent's, child's)`; the parent has one where it goes to the log.
+/// An output's ends: `(parent's, child's)`. The parent has one if the output goes to the log.
 fn output(place: &OutputTo) -> io::Result<(Option<OwnedFd>, ChildEnd)> {
     Ok(match place {
         OutputTo::Log => {
@@ -165,7 +165,7 @@ fn output(place: &OutputTo) -> io::Result<(Option<OwnedFd>, ChildEnd)> {
     })
 }
 
-/// The place of standard output once more, for standard error.
+/// Duplicates the end of standard output, for standard error.
 fn same(stdout: &ChildEnd) -> io::Result<ChildEnd> {
     let same = match stdout {
         ChildEnd::Own(stdout) => stdout.try_clone()?,

@@ -1,5 +1,5 @@
-//! `SpawnPool`: the spawn threads. A spawn holds its thread until the child has executed its program,
-//! and a program can hang in that: while all threads are stuck, one more is started.
+//! `SpawnPool`: the spawn threads. A spawn uses its thread until the child has executed its
+//! program, and a program can hang in its exec: while all threads are stuck, one more is started.
 
 use std::{
     cell::{Cell, RefCell},
@@ -24,17 +24,17 @@ use crate::{
     sys::{clone::UnderWay, signal_mask},
 };
 
-/// Two at a time keep the cores busy; more were not faster where it was measured, and hold more of
-/// the parent's locks.
+/// Two threads keep the cores busy. More were not faster when measured, and hold more of the
+/// parent's locks.
 const THREADS: usize = 2;
 
-/// A spawn that takes longer holds up the others; most take less than a millisecond.
+/// A spawn is stuck after this time, and holds up others; most take less than a millisecond.
 const STUCK: Duration = Duration::from_millis(20);
 
-/// How often stuck spawns are looked for while there are spawns at all.
+/// How often the pool looks for stuck spawns, while there are any spawns.
 const TICK: Duration = Duration::from_millis(10);
 
-/// The job that a thread has in hand.
+/// The current job of a thread.
 #[derive(Debug, Default)]
 pub(super) struct Work {
     in_hand: Mutex<Option<(Instant, Reply)>>,
@@ -46,7 +46,7 @@ impl Work {
         self.in_hand.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// False if the job's caller has given it up.
+    /// Begins a job. Returns false if its caller has given it up.
     pub(super) fn begin(&self, reply: Reply) -> bool {
         let wanted = !reply.is_given_up();
         if wanted {
@@ -55,16 +55,16 @@ impl Work {
         wanted
     }
 
-    /// Where the answer goes.
+    /// Ends the job, and returns where its answer goes.
     pub(super) fn end(&self) -> Option<Reply> {
         self.in_hand().take().map(|(_, reply)| reply)
     }
 
-    /// What a thread that is stuck needs to get on, if this one is.
+    /// The signal that a stuck thread's child needs; `None` if the thread is not stuck.
     fn needs(&self) -> Option<Signal> {
         let in_hand = self.in_hand();
         let (_, reply) = in_hand.as_ref().filter(|(since, _)| since.elapsed() > STUCK)?;
-        // A Ctrl-Z in the last moment before the exec has stopped the child.
+        // SIGCONT: a Ctrl-Z just before the exec may have stopped the child.
         Some(if reply.is_given_up() { Signal::SIGKILL } else { Signal::SIGCONT })
     }
 }
@@ -75,15 +75,15 @@ struct SpawnThread {
     work: Arc<Work>,
 }
 
-/// The threads, and the way to give them work. It lives on the policy's thread.
+/// The threads and their job queue. It lives on the policy's thread.
 #[derive(Debug)]
 pub(crate) struct SpawnPool {
     jobs: Sender<Taken>,
     spawner: Spawner,
     threads: RefCell<Vec<SpawnThread>>,
-    /// Each job that is not done yet has one, too.
+    /// Each unfinished job holds a clone.
     undone: Arc<()>,
-    /// A task looks for stuck spawns.
+    /// Whether a task looks for stuck spawns.
     watched: Cell<bool>,
 }
 
@@ -92,7 +92,7 @@ impl SpawnPool {
     ///
     /// # Errors
     ///
-    /// If one cannot be made.
+    /// An error if a thread cannot be started.
     pub(crate) fn start(jobs: Sender<Taken>, spawner: Spawner) -> io::Result<Rc<Self>> {
         let (threads, undone, watched) = (RefCell::default(), Arc::default(), Cell::new(false));
         let pool = Rc::new(SpawnPool { jobs, spawner, threads, undone, watched });
@@ -102,7 +102,7 @@ impl SpawnPool {
         Ok(pool)
     }
 
-    /// It stays until the policy ends: it may have spawned children.
+    /// Adds a thread. It runs until the policy ends, since it may have spawned children.
     fn add_thread(&self) -> io::Result<()> {
         let work = Arc::<Work>::default();
         let launcher = Launcher::new(Arc::clone(&work.birth))?;
@@ -114,7 +114,7 @@ impl SpawnPool {
         Ok(())
     }
 
-    /// Has a job done by the next thread that is free.
+    /// Passes a job to the next free thread.
     pub(super) fn give(self: &Rc<Self>, job: Job) {
         if self.spawner.is_closed() {
             return job.refuse();
@@ -129,7 +129,7 @@ impl SpawnPool {
         }
     }
 
-    /// Looks after the spawns until there are none.
+    /// Looks for stuck spawns until there are no spawns.
     async fn watch(&self) {
         loop {
             sleep(TICK).await;
@@ -158,13 +158,13 @@ impl SpawnPool {
         }
     }
 
-    /// Refuses the jobs that wait, and has each thread end after the one in hand. The receiver is
-    /// closed when all have.
+    /// Refuses the waiting jobs, and makes each thread end after its current job. The returned
+    /// receiver is closed when all threads have ended.
     pub(crate) fn stop(&self) -> mpsc::Receiver<()> {
         self.refuse_waiting();
         let (stopped, ended) = mpsc::channel(1);
         for _ in &*self.threads.borrow() {
-            // There is a receiver: the pool's own.
+            // Cannot fail: the pool itself holds a receiver.
             let _ = self.jobs.send((Job::Stop(stopped.clone()), Arc::default()));
         }
         ended
@@ -176,13 +176,13 @@ impl SpawnPool {
         }
     }
 
-    /// Kills the children that do not get to their programs.
+    /// Kills the children that hang before their programs run.
     pub(crate) fn kill_stuck(&self) {
         let kill = |thread: &SpawnThread| thread.work.birth.signal(Signal::SIGKILL);
         self.threads.borrow().iter().for_each(kill);
     }
 
-    /// Waits for the threads, which have been stopped.
+    /// Waits for the threads, which must have been stopped.
     pub(crate) fn join(&self) {
         for thread in self.threads.take() {
             if thread.handle.join().is_err() {
@@ -191,7 +191,7 @@ impl SpawnPool {
         }
     }
 
-    /// Stops the threads and waits for them, when nothing has been spawned yet.
+    /// Stops the threads and waits for them; only if nothing has been spawned yet.
     pub(crate) fn end(&self) {
         drop(self.stop());
         self.join();

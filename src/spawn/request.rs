@@ -1,5 +1,5 @@
-//! The handle's own requests: as `Spawn` and `SpawnPipeline`, but a caller that goes after the answer
-//! has come and before it took it has given the spawn up, too.
+//! The handle's own requests: as `Spawn` and `SpawnPipeline`, but a caller that is dropped after
+//! the answer arrived, and before it took the answer, also gives the spawn up.
 
 use std::{
     future::Future,
@@ -33,14 +33,14 @@ pub(crate) struct RequestPipeline(
 #[derive(Debug)]
 pub(crate) struct Answer<T: Spawned>(oneshot::Receiver<Result<T, SpawnError>>);
 
-/// Where an answer is sent to, and its receiver.
+/// Makes an answer's sender and receiver.
 pub(crate) fn answer<T: Spawned>() -> (OneshotSender<Result<T, SpawnError>>, Answer<T>) {
     let (send, receive) = oneshot::channel();
     (send, Answer(receive))
 }
 
 impl<T: Spawned> Future for Answer<T> {
-    /// `None` if nothing will answer: the policy has stopped.
+    /// `None` if no answer will come, because the policy has stopped.
     type Output = Option<Result<T, SpawnError>>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
@@ -49,7 +49,7 @@ impl<T: Spawned> Future for Answer<T> {
 }
 
 impl<T: Spawned> Drop for Answer<T> {
-    /// From the close on, the spawn thread finds that the caller has gone; what came before is here.
+    /// After the close, the spawn thread sees that the caller is gone; an earlier answer is here.
     fn drop(&mut self) {
         self.0.close();
         if let Ok(Ok(spawned)) = self.0.try_recv() {

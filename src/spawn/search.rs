@@ -1,4 +1,4 @@
-//! The look-up of a bare program name in the `PATH` that the child will have.
+//! Looks a bare program name up in the `PATH` that the child will have.
 
 use std::{
     env,
@@ -9,10 +9,10 @@ use std::{
 
 use crate::Command;
 
-/// Where the C library looks when there is no `PATH`.
+/// Where the C library looks if there is no `PATH`.
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
 
-/// Where the program may be, in the order to try: `execvp`'s, in the child's own `PATH`.
+/// The paths to try, in order, as `execvp` does, but in the child's own `PATH`.
 pub(super) fn candidates(command: &Command, environment: &[(OsString, OsString)]) -> Vec<PathBuf> {
     if command.program.as_bytes().contains(&b'/') {
         return vec![PathBuf::from(&command.program)];
@@ -35,7 +35,7 @@ mod tests {
         let paths = |paths: &[&str]| paths.iter().map(PathBuf::from).collect::<Vec<_>>();
         assert_eq!(found("sh", Some("/nowhere:/bin")), paths(&["/nowhere/sh", "/bin/sh"]));
         assert_eq!(found("sh", None), paths(&["/bin/sh", "/usr/bin/sh"]));
-        // An empty entry is the working directory, as for `execvp`.
+        // An empty entry means the working directory, as for `execvp`.
         assert_eq!(found("sh", Some("")), paths(&["sh"]));
         assert_eq!(found("./sh", Some("/bin")), paths(&["./sh"]));
     }

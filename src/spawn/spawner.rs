@@ -1,6 +1,6 @@
-//! `Spawner`: what a spawn thread works with, and its work. The threads live as long as the policy,
-//! since a child that asked for a signal at its parent's death gets it when the *thread* that
-//! spawned it ends.
+//! `Spawner`: a spawn thread's tools and its work. The threads live as long as the policy, since a
+//! child that asked for a signal at its parent's death gets it when the *thread* that spawned it
+//! ends.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -37,14 +37,14 @@ use crate::{
 pub(crate) enum Job {
     /// Spawn, and answer.
     Spawn(ChildId, Box<Spawn>, SpawnReply),
-    /// Spawn all or none, and answer.
+    /// Spawn all children or none, and answer.
     Pipeline(Vec<Link>, PipelineReply),
-    /// End, and drop this as the last thing.
+    /// End the thread, and drop this last.
     Stop(#[expect(dead_code, reason = "it is there to be dropped")] mpsc::Sender<()>),
 }
 
 impl Job {
-    /// Answers that the policy takes nothing in any more.
+    /// Answers that the policy accepts no more spawns.
     pub(crate) fn refuse(self) {
         match self {
             Job::Spawn(_, message, reply) => {
@@ -77,7 +77,7 @@ impl Reply {
     }
 }
 
-/// A job, and what is dropped when it is done: the pool knows by it that there is none.
+/// A job, and a token that is dropped when the job is done, so that the pool can count.
 pub(crate) type Taken = (Job, Arc<()>);
 
 /// What a spawn thread works with.
@@ -88,25 +88,25 @@ pub(crate) struct Spawner {
     pub(crate) link: Arc<Mailbox>,
     pub(crate) poll_soon: PollSoon,
     pub(crate) inbox: Arc<Inbox>,
-    /// The watcher that the policy hosts, if any.
+    /// The watcher that the policy hosts, if it hosts one.
     pub(crate) child_watcher: Option<HostedWatcher>,
     pub(crate) watcher: Addr<Watcher>,
-    /// The policy's clock.
+    /// The policy's clock, for deadlines.
     pub(crate) alarms: WeakRecipient<Alarm>,
     /// The runtime whose reactor watches the pidfds.
     pub(crate) runtime: Handle,
 }
 
 impl Spawner {
-    /// Works until it is told to stop. A panic costs its job, whose child is killed and reaped, and
-    /// not the thread.
+    /// Works until a stop job comes. A panic ends only its job, whose child is killed and reaped,
+    /// and not the thread.
     pub(super) fn run(self, mut launcher: Launcher, work: &Work) {
         while let Ok((job, taken)) = self.jobs.recv() {
             if let Job::Stop(_) = job {
                 break;
             }
             let done = catch_unwind(AssertUnwindSafe(|| self.act(&mut launcher, job, work)));
-            // What a panic has left of it.
+            // If the job panicked, it is still marked as begun.
             work.end();
             drop(taken);
             if let Err(panic) = done {
@@ -116,7 +116,7 @@ impl Spawner {
         }
     }
 
-    /// Whether the policy takes nothing in any more.
+    /// Whether the policy accepts no more spawns.
     pub(super) fn is_closed(&self) -> bool {
         self.closing.load(SeqCst) || self.inbox.is_closed()
     }

@@ -1,4 +1,4 @@
-//! `Unregistered`: a child between its launch and the moment when read loop and watcher know of it.
+//! `Unregistered`: a child after its launch, not yet registered with read loop and watcher.
 
 use std::{
     io,
@@ -29,12 +29,12 @@ use crate::{
     waiting::{Adopt, Adoption},
 };
 
-/// A process that runs its program, and that only its spawn thread knows. It is killed and reaped if
-/// it is dropped, be it by a panic.
+/// A process that runs its program, known only to its spawn thread. Dropping it (also by a panic)
+/// kills and reaps the process.
 #[derive(Debug)]
 pub(super) struct Unregistered {
     pid: i32,
-    /// `None` once it has another owner.
+    /// `None` once the process has another owner.
     pidfd: Option<AsyncFd<OwnedFd>>,
     leads_group: bool,
     ends: Option<ParentEnds>,
@@ -43,7 +43,7 @@ pub(super) struct Unregistered {
 }
 
 impl Unregistered {
-    /// Kills it, and the group that it leads.
+    /// Kills the process and the group that it leads.
     pub(super) fn kill(&self) {
         if let Some(pidfd) = &self.pidfd {
             kill(pidfd, self.leads_group);
@@ -61,21 +61,21 @@ impl Drop for Unregistered {
 
 fn kill(pidfd: impl AsFd, leads_group: bool) {
     if leads_group {
-        // EINVAL before Linux 6.9: it leaves what the child itself started.
+        // EINVAL before Linux 6.9: then the child's own descendants are left.
         let _ = pidfd::signal_group(&pidfd, Signal::SIGKILL);
     }
-    // ESRCH: it has ended already.
+    // ESRCH: the process has already ended.
     let _ = pidfd::signal(pidfd, Signal::SIGKILL);
 }
 
-/// Kills a process, and the group that it leads, and reaps it.
+/// Kills a process and the group that it leads, and reaps it.
 fn end(pidfd: impl AsFd, leads_group: bool) {
     kill(&pidfd, leads_group);
     wait::discard(pidfd);
 }
 
 impl Spawner {
-    /// Brings a child up to its program.
+    /// Starts a child, and returns when its program runs.
     pub(super) fn start_child(
         &self,
         launcher: &mut Launcher,
@@ -92,7 +92,7 @@ impl Spawner {
         let started = Instant::now();
         let launched = launcher.launch(command, child_ends);
         if self.closing.load(SeqCst) {
-            // The launch may have hung until now; the policy may be gone.
+            // The launch may have hung until now, and the policy may have stopped.
             if let Ok(Launched { pidfd, .. }) = &launched {
                 end(pidfd, command.leads_group());
             }
@@ -105,8 +105,8 @@ impl Spawner {
         Ok(Unregistered { pid, pidfd, leads_group, ends: Some(ends), started, registering })
     }
 
-    /// Hands children over to the watcher and the read loop; `None` if a shutdown has begun: then
-    /// they are killed and reaped.
+    /// Registers children with the watcher and the read loop. If a shutdown has begun, kills and
+    /// reaps them and returns `None`.
     pub(super) fn register(
         &self,
         links: &[Link],
@@ -127,8 +127,8 @@ impl Spawner {
             registrations.push(registration);
         }
         let processes: Vec<_> = adoptions.iter().map(|it| Arc::clone(&it.process)).collect();
-        // Into the inbox before the read loop can see the child's end, and make it known; but the
-        // loop is woken first, which has the child's pipes to read.
+        // Into the inbox before the read loop can see and report the child's end. But the loop is
+        // woken before the watcher, because it has the child's pipes to read.
         if let Err(refused_ones) = self.inbox.put(adoptions) {
             refused_ones.iter().for_each(|it| it.process.signal_all(&[Signal::SIGKILL]));
             refused_ones.iter().for_each(|it| it.process.discard());
@@ -146,7 +146,7 @@ impl Spawner {
         Some(children)
     }
 
-    /// The owner of a child, and what the read loop is to know of it.
+    /// Makes the child's owner and its registration with the read loop.
     fn prepare(
         &self,
         Link { id, command }: &Link,
@@ -184,7 +184,7 @@ impl Spawner {
         (process, registration)
     }
 
-    /// Registers the pidfd with the watcher's reactor. A child that cannot be is killed and reaped.
+    /// Registers the pidfd with the watcher's reactor. If that fails, kills and reaps the child.
     fn watch(&self, pidfd: OwnedFd, leads_group: bool) -> io::Result<AsyncFd<OwnedFd>> {
         let _reactor = self.runtime.enter();
         let watched = readiness::watch(pidfd);
@@ -202,7 +202,7 @@ impl Spawner {
     }
 }
 
-/// The shared contexts that a command writes to.
+/// The shared pipe contexts that a command writes to.
 fn shared_by(command: &Command) -> SmallVec<[ChildId; 1]> {
     let mut shared = SmallVec::new();
     let stderr = match &command.stderr {
@@ -224,7 +224,7 @@ pub(super) fn failed(command: &Command, step: SpawnStep, source: io::Error) -> S
     SpawnError { program, step, source }
 }
 
-/// The policy takes nothing in any more.
+/// The policy accepts no more spawns.
 pub(super) fn refused(command: &Command) -> SpawnError {
     failed(command, SpawnStep::Intake, io::Error::other(PolicyStopped::Shutdown))
 }

@@ -1,5 +1,5 @@
-//! `Inbox`: by which freshly spawned children arrive at the watcher. It outlives that, and closes
-//! once: at the shutdown.
+//! `Inbox`: carries new children from the spawn threads to the watcher. It outlives the watcher,
+//! and closes once, at the shutdown.
 
 use std::{
     collections::VecDeque,
@@ -8,7 +8,7 @@ use std::{
 
 use crate::{asyncio::Registering, process::Process};
 
-/// A freshly spawned child on its way to its waiter.
+/// A new child on its way to its waiter.
 #[derive(Debug)]
 pub(crate) struct Adoption {
     pub(crate) process: Arc<Process>,
@@ -16,8 +16,8 @@ pub(crate) struct Adoption {
     pub(crate) registering: Option<Registering>,
 }
 
-/// Where the spawn threads leave children for the watcher: a message can be lost in a panic, this
-/// cannot.
+/// The spawn threads put children here for the watcher: a panic can lose a message, but not an
+/// entry of the inbox.
 #[derive(Debug, Default)]
 pub(crate) struct Inbox(Mutex<State>);
 
@@ -32,10 +32,10 @@ impl Inbox {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Leaves children, all or none. They come back if a shutdown has begun:
+    /// Puts all of the children in, or returns all of them if a shutdown has begun:
     ///
-    /// 1. The shutdown closes the inbox, and then signals every child that it knows.
-    /// 2. A child that is left before is known by then, and one that comes later is refused here.
+    /// 1. The shutdown closes the inbox, and then signals every child in the inbox or the table.
+    /// 2. A child put in before the close is signalled; one that comes after it is refused here.
     pub(crate) fn put(&self, adoptions: Vec<Adoption>) -> Result<(), Vec<Adoption>> {
         let mut state = self.lock();
         if state.closed {

@@ -5,7 +5,7 @@ use nix::sys::signal::Signal;
 
 use crate::{ChildId, SignalError, Target};
 
-/// Sends a signal to a child: through its pidfd, so that it can never hit a reused PID.
+/// Sends a signal to a child through its pidfd, so that it can never hit a reused PID.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Result<(), SignalError>")]
 pub struct SendSignal {
@@ -17,12 +17,12 @@ pub struct SendSignal {
     pub target: Target,
 }
 
-/// To the watcher: look into the inbox.
+/// To the watcher: take the children out of the inbox.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct Adopt;
 
-/// To the watcher: this child is reaped and its record written.
+/// To the watcher: this child is reaped and its exit is reported.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct Reaped(pub(crate) ChildId);

@@ -1,5 +1,5 @@
-//! Waiting: one waiter for each child, which owns it until it is reaped. Only the read loop, if it
-//! is awake at the child's end, may take the last step for it.
+//! Waiting: one waiter for each child, which owns it until it is reaped. Only an awake read loop
+//! may take the last step for the waiter, at the child's end.
 
 mod inbox;
 mod messages;

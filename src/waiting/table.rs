@@ -28,21 +28,21 @@ use crate::{
     sys::groups,
 };
 
-/// A hosted child watcher may take this long to tell the exits of the children that were killed.
+/// How long a hosted child watcher may take to report the exits of killed children.
 const LAST_WORD: Duration = Duration::from_secs(1);
 
-/// How soon a shutdown asks for the first time whether groups have ended, and how seldom at last.
+/// The first and the longest pause between a shutdown's checks for ended groups.
 const GROUPS_SOON: Duration = Duration::from_millis(1);
 const GROUPS_LATE: Duration = Duration::from_millis(20);
 
 #[derive(Debug)]
 pub(super) struct Kept {
     pub(super) process: Arc<Process>,
-    /// None until it is started, and once it has done its work.
+    /// `None` before it is started, and after it has reported.
     pub(super) waiter: Option<Addr<Waiter>>,
 }
 
-/// The children, by their identity.
+/// The children, by their ids.
 #[derive(Debug)]
 pub(crate) struct WaiterTable {
     pub(super) kept: RefCell<HashMap<ChildId, Kept>>,
@@ -61,7 +61,7 @@ impl WaiterTable {
         let Adoption { process, registering } = self.inbox.take()?;
         let kept = Kept { process: Arc::clone(&process), waiter: None };
         self.kept.borrow_mut().insert(process.id(), kept);
-        // After the bookkeeping: both may run foreign code.
+        // After the bookkeeping, because both may run foreign code.
         if let Some(watcher) = &self.child_watcher {
             process.host(watcher);
         }
@@ -75,8 +75,8 @@ impl WaiterTable {
         self.changed.notify_waiters();
     }
 
-    /// A child's end is reported: it is forgotten, unless its group still has members, which are to
-    /// end with the policy. Returns whether it is kept for that.
+    /// A child's exit is reported: forgets the child, unless its group still has members, which
+    /// must end with the policy. Returns whether it is kept for that.
     pub(super) fn reported(&self, child: ChildId) -> bool {
         let has_group = match self.kept.borrow_mut().get_mut(&child) {
             None => return false,
@@ -92,7 +92,7 @@ impl WaiterTable {
         has_group
     }
 
-    /// Forgets the groups that have ended. Returns how many are left whose leaders have gone.
+    /// Forgets the groups that have ended. Returns how many groups without a leader are left.
     pub(super) fn forget_ended_groups(&self) -> usize {
         let mut left = 0;
         let ended: Vec<ChildId> = {
@@ -110,14 +110,14 @@ impl WaiterTable {
         left
     }
 
-    /// All children that are there, those that the watcher has still to adopt among them.
+    /// All children, with those in the inbox.
     fn processes(&self) -> Vec<Arc<Process>> {
         let mut processes = self.inbox.processes();
         processes.extend(self.kept.borrow().values().map(|kept| Arc::clone(&kept.process)));
         processes
     }
 
-    /// From now on no child is taken in: one that is born late is its spawn thread's to end.
+    /// From now on no child is accepted: the spawn thread of a late child kills it.
     pub(crate) fn close_inbox(&self) {
         self.inbox.close();
     }
@@ -129,7 +129,7 @@ impl WaiterTable {
         }
     }
 
-    /// Returns when every child's end is reported, and no member of a group is alive.
+    /// Waits until every child's exit is reported, and no group has a live member.
     pub(crate) async fn emptied(&self) {
         loop {
             let changed = self.changed.notified();
@@ -144,13 +144,13 @@ impl WaiterTable {
             if !self.has_groups() {
                 return;
             }
-            // A long list of processes is not to keep this thread busy.
+            // Pause in proportion, so that many processes do not keep this thread busy.
             sleep(pause.max(begin.elapsed() * 8)).await;
             pause = (pause * 2).min(GROUPS_LATE);
         }
     }
 
-    /// Whether a group has a member that is alive.
+    /// Whether a group has a live member.
     fn has_groups(&self) -> bool {
         let leaders: Vec<_> =
             self.processes().into_iter().filter(|process| process.has_group()).collect();
@@ -159,13 +159,13 @@ impl WaiterTable {
         }
         match groups::alive() {
             Ok(alive) => leaders.iter().any(|process| alive.contains(&process.pid())),
-            // Then zombies count.
+            // Unknown, so zombies count as alive.
             Err(_) => true,
         }
     }
 
-    /// Reaps and reports the children whose end is still to be reported, when they have been
-    /// killed: also those whose waiter was given up, or that no watcher has adopted.
+    /// Call it after the kill: reaps and reports those whose exit is not reported yet, also those
+    /// whose waiter has given up or that no watcher has adopted.
     pub(crate) async fn reap_all(&self) {
         while self.adopt().is_some() {}
         let deadline = Instant::now() + LAST_WORD;
@@ -175,7 +175,7 @@ impl WaiterTable {
                 if watcher.is_active() && timeout_at(deadline.into(), told).await.is_ok() {
                     continue;
                 }
-                // If it has no handler any more, it has the status, and is about to tell it.
+                // If it has no handler any more, it has the status and is about to report it.
                 if watcher.remove(process.pid()) {
                     process.stop_watching();
                 }
@@ -186,16 +186,16 @@ impl WaiterTable {
         }
     }
 
-    /// How many children's ends are still to be reported.
+    /// The number of children whose exit is not reported yet.
     pub(crate) fn unreported(&self) -> usize {
         self.kept.borrow().values().filter(|kept| kept.process.is_unreported()).count()
     }
 }
 
-/// How often a step that panics is tried again: the policy's thread has no supervisor.
+/// Retries of a step that panics: the policy's thread has no supervisor.
 const RETRIES: u32 = 3;
 
-/// Waits until the child's end is reported, in the place of its waiter.
+/// Waits until the child's exit is reported, as its waiter would.
 async fn reported(process: &Process) -> io::Result<()> {
     let mut panics = 0;
     loop {
@@ -211,7 +211,7 @@ async fn reported(process: &Process) -> io::Result<()> {
         });
         match step.await {
             Some(Ok(())) => return Ok(()),
-            // The shutdown does not wait for ever.
+            // An error is retried: the caller's timeout bounds the wait.
             Some(Err(_)) => sleep(RETRY).await,
             None if panics > RETRIES => return Err(io::Error::other("its last step panics")),
             None => {}

@@ -1,5 +1,5 @@
-//! `Waiter`: one actor for each child. It waits on the pidfd, reaps, and reports: by its process, whose
-//! last step the read loop may have taken for it by then.
+//! `Waiter`: one actor for each child. Its steps are its `Process`'s: it waits on the pidfd, reaps,
+//! and reports. The read loop may already have taken the last step.
 
 use std::{
     pin::Pin,
@@ -17,7 +17,7 @@ use tokio::time::sleep;
 use super::{Watcher, messages::Reaped};
 use crate::{process::Process, restart::trace};
 
-/// How soon a child is asked after again if the kernel gave an error.
+/// The pause before the next try if the kernel returned an error.
 pub(super) const RETRY: Duration = Duration::from_millis(100);
 
 /// The waiter of one child.
@@ -30,7 +30,7 @@ pub(crate) struct Waiter {
 impl Actor for Waiter {
     type Context = Context<Self>;
 
-    /// Also after a restart: the process knows how far the child has come.
+    /// Runs after a restart too: the process knows the child's progress.
     fn started(&mut self, context: &mut Self::Context) {
         context.spawn(Wait);
     }
@@ -38,7 +38,7 @@ impl Actor for Waiter {
 
 impl Supervised for Waiter {}
 
-/// The wait of a waiter; all its state is the process's.
+/// A waiter's wait. All of its state is in the process.
 struct Wait;
 
 impl ActorFuture<Waiter> for Wait {

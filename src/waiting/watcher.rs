@@ -12,17 +12,17 @@ use crate::{
     types::Part,
 };
 
-/// How soon a group whose leader has gone is asked after, and how seldom at last. Its end is told by
-/// nothing, and all that depends on it is a descriptor.
+/// The first and the longest pause between checks for a group whose leader has ended. Nothing
+/// notifies of its end, and only a descriptor depends on it.
 const GROUPS_SOON: Duration = Duration::from_millis(50);
 const GROUPS_LATE: Duration = Duration::from_secs(10);
 
-/// The watcher. Its table and its inbox are outside, so that a restart adopts every live child.
+/// The watcher. Its table and inbox are outside, so that a restart adopts every live child.
 #[derive(Debug)]
 pub(crate) struct Watcher {
     table: Rc<WaiterTable>,
     supervisor: Rc<Supervisor>,
-    /// When groups are asked after for the next time; `None` if there are none.
+    /// The pause before the next check of the groups; `None` if none is scheduled.
     groups_pause: Option<Duration>,
 }
 
@@ -47,7 +47,7 @@ impl Watcher {
         }
     }
 
-    /// Asks after the groups after this pause, unless that is under way.
+    /// Schedules a check of the groups, unless one is already scheduled.
     fn watch_groups(&mut self, context: &mut Context<Self>) {
         if self.groups_pause.is_none() {
             self.groups_pause = Some(GROUPS_SOON);
@@ -69,13 +69,13 @@ impl Watcher {
 impl Actor for Watcher {
     type Context = Context<Self>;
 
-    /// Also after a restart: starts the waiters that are missing and takes what is in the inbox.
+    /// Runs after a restart too: starts the missing waiters and empties the inbox.
     fn started(&mut self, context: &mut Self::Context) {
         let missing: Vec<_> = {
             let kept = self.table.kept.borrow();
             let missing =
                 kept.values().filter(|kept| kept.waiter.is_none()).map(|kept| &kept.process);
-            // The read loop may have reported one already: its waiter finds that, and says so.
+            // The read loop may have reaped one already: its waiter finds that out and reports it.
             missing.cloned().collect()
         };
         let watcher = context.address();
