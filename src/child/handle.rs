@@ -56,7 +56,7 @@ impl Child {
         self.cell.id
     }
 
-    /// The child's process id. Signal it by [`Child::signal`], which cannot hit a reused PID.
+    /// Its process id. Never signal it by this number: [`Child::signal`] cannot hit a reused PID.
     #[must_use]
     pub fn pid(&self) -> i32 {
         self.cell.pid
@@ -162,8 +162,8 @@ impl Child {
         self.signal(Signal::SIGTERM).await
     }
 
-    /// Ends the child and the group that it leads: sends `SIGTERM` and `SIGCONT`, and after the
-    /// grace `SIGKILL` to the rest. Returns the exit.
+    /// Ends the child and the group that it leads: sends `SIGTERM` and `SIGCONT`, and `SIGKILL` to
+    /// processes that are left after the grace. Returns the exit.
     ///
     /// # Errors
     ///

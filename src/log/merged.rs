@@ -176,7 +176,7 @@ impl MergedLog {
         self.after.places.extend(self.spilling.retire(place));
     }
 
-    /// Gives a child a quota of its own.
+    /// Sets a child's own quota.
     pub(crate) fn set_quota(&mut self, child: ChildId, share: Quota) {
         self.quotas.set(child, share);
     }

@@ -109,7 +109,7 @@ impl Model {
         }
     }
 
-    /// Does one piece of the spill thread's work. Returns false if there is none.
+    /// Does one step of the spill thread's work. Returns false if there is none.
     fn spill(&mut self) -> bool {
         let Some(store) = &mut self.store else { return false };
         let Some(work) = self.log.spill_work() else { return false };

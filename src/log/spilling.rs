@@ -151,7 +151,7 @@ impl MergedLog {
         });
     }
 
-    /// For the spill thread: the next piece of work.
+    /// For the spill thread: returns the next work.
     pub(crate) fn spill_work(&mut self) -> Option<SpillWork> {
         if self.untrimmed {
             self.trim();

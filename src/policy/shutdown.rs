@@ -62,7 +62,7 @@ pub(super) struct Running {
     pub(super) read_loop: ReadLoop,
     pub(super) spiller: Option<Spiller>,
     pub(super) table: Rc<WaiterTable>,
-    /// The last address, which keeps the watcher running until the end.
+    /// Keeps the watcher running until the end, after its other addresses are dropped.
     pub(super) _watcher: Addr<Watcher>,
     pub(super) spawn_pool: Rc<SpawnPool>,
 }

@@ -186,7 +186,7 @@ fn run(
     let _ = contain("the waker of a policy's end", || host.stopped.set(reason));
 }
 
-/// The runtime of the policy's thread. Checks first that it can have a thread.
+/// The runtime of the policy's thread. Checks first that a thread can be started.
 fn runtime() -> Result<tokio::runtime::Runtime, StartError> {
     // actix starts the read loop's thread, and panics if it cannot.
     let probe = thread::Builder::new().spawn(|| {}).map_err(StartError::at("start its threads"))?;

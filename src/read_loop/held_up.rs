@@ -1,11 +1,11 @@
-//! `HeldUp`: how long a reader has held up the reading of all pipes. A long hold-up is logged once.
+//! `HeldUp`: how long a reader has held up the reading of all pipes. Warns once if that is long.
 
 use std::time::{Duration, Instant};
 
 use super::core::Core;
 use crate::{log::CursorId, restart::trace};
 
-/// Shorter waits are normal and are not logged.
+/// Shorter waits are normal and cause no warning.
 const LONG: Duration = Duration::from_secs(1);
 
 /// Reading waits for a reader that is a whole log behind.

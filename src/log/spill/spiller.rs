@@ -115,7 +115,7 @@ impl<T: Fn(SpillError)> Work<T> {
         }
     }
 
-    /// Does one piece of work. Returns false if there is none.
+    /// Does the next work. Returns false if there is none.
     fn one(&mut self) -> bool {
         fault_point!(SpillThread);
         let Some(work) = self.log.lock().spill_work() else { return false };
