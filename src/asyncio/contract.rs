@@ -9,12 +9,12 @@ use crate::{
     types::WatchError,
 };
 
-/// A watcher of child processes: it learns when a child of this process has ended, reaps it, and
-/// tells the child's handler, once.
+/// A watcher of child processes. It learns that a child of this process has ended, reaps it, and
+/// notifies the child's handler once.
 ///
-/// The place of asyncio's `AbstractChildWatcher`. Any child of this process can be watched, not
-/// only those that the library spawned; a watched child is the watcher's to reap, so nothing else
-/// may wait for it. Implementations are used from any thread.
+/// Corresponds to asyncio's `AbstractChildWatcher`. Any child of this process can be watched, not
+/// only those that the library spawned. Only the watcher reaps a watched child: nothing else may
+/// wait for it. Implementations are used from any thread.
 ///
 /// # The five watchers
 ///
@@ -22,55 +22,55 @@ use crate::{
 /// |---|---|---|---|---|
 /// | [`PidfdWatcher`](crate::asyncio::PidfdWatcher) | a pidfd for each child, on the attached loop | Linux 5.3, a running loop, a descriptor a child | O(1) | none known |
 /// | [`ThreadedWatcher`](crate::asyncio::ThreadedWatcher) | a waiting thread for each child | no loop; a thread and two descriptors a child | O(1) | memory with many children |
-/// | [`SafeWatcher`](crate::asyncio::SafeWatcher) | `SIGCHLD` on the attached loop, then asks | a running loop, the signal | O(n) in the kernel, which walks its list of all children (0.3 ms with 5,000); besides, each child is asked after at most four times a second | others may change the signal's disposition |
-/// | [`FastWatcher`](crate::asyncio::FastWatcher) | `SIGCHLD` on the attached loop, reaps whatever ended | the same, and the guard at every spawn | as above | takes the status of children that others wait for |
+/// | [`SafeWatcher`](crate::asyncio::SafeWatcher) | `SIGCHLD` on the attached loop, then asks | a running loop, the signal | O(n) in the kernel, which walks its list of all children (0.3 ms with 5,000); the watcher also asks after each child at most four times a second | other code may change the signal's disposition |
+/// | [`FastWatcher`](crate::asyncio::FastWatcher) | `SIGCHLD` on the attached loop, then reaps every ended child | the same, and the guard at every spawn | as above | takes the status of children that other code waits for |
 /// | [`MultiLoopWatcher`](crate::asyncio::MultiLoopWatcher) | `SIGCHLD` on a thread of its own | the signal | as `SafeWatcher` | as `SafeWatcher` |
 ///
-/// Choose the first on Linux. `ThreadedWatcher` is for systems without pidfds, and for programs in
-/// which no loop can be relied on. The `SIGCHLD` watchers are there for parity with asyncio, and for
-/// where neither threads nor descriptors can be spared. With any of them a PID whose status was
-/// stolen, and which was given to another child before the watcher asked, is taken for that child;
-/// a pidfd excludes it.
+/// Choose `PidfdWatcher` on Linux. `ThreadedWatcher` is for systems without pidfds, and for
+/// programs that cannot rely on a loop. The `SIGCHLD` watchers are for parity with asyncio, and for
+/// programs that can spare neither threads nor descriptors. If other code takes a child's status,
+/// and another child gets the PID before one of these watchers asks, it takes that child for the
+/// first; a pidfd excludes this.
 ///
 /// # What happens to handlers
 ///
 /// | | detach | re-attach | close |
 /// |---|---|---|---|
-/// | Pidfd, Safe, Fast | kept; a child that ends meanwhile stays a zombie | each such exit is told at once | dropped, not called |
+/// | Pidfd, Safe, Fast | kept; a child that ends meanwhile stays a zombie | notified of each of these exits at once | dropped, not called |
 /// | Threaded, MultiLoop | no effect | no effect | dropped, not called |
 ///
-/// To leave a loop with pending handlers warns. A child whose handler was removed or dropped is not
-/// reaped by the watcher: it is again its owner's to wait for. (`FastWatcher` reaps all the same.)
+/// Leaving a loop with pending handlers logs a warning. The watcher does not reap a child whose
+/// handler was removed or dropped: its owner waits for it again. (`FastWatcher` still reaps it.)
 pub trait ChildWatcher: fmt::Debug + Send + Sync {
-    /// Has the handler called with the exit of the child that has this PID; a second handler for
-    /// the same PID replaces the first, which is then never called. Also for a child that has ended
-    /// already, as long as nobody has reaped it.
+    /// Calls the handler with the exit of the child that has this PID. A second handler for the
+    /// same PID replaces the first, which is then never called. The child may have ended already,
+    /// if it is not reaped yet.
     ///
     /// # Errors
     ///
-    /// [`WatchError::Inactive`] where the watcher is detached or closed, [`WatchError::NotAChild`]
-    /// where the PID is another process's child, [`WatchError::System`] where a resource is lacking.
+    /// [`WatchError::Inactive`] if the watcher is detached or closed, [`WatchError::NotAChild`] if
+    /// the PID is another process's child, [`WatchError::System`] if a resource is lacking.
     fn add_child_handler(&self, pid: i32, handler: ExitHandler) -> Result<(), WatchError>;
 
-    /// Removes the PID's handler, which is then never called; false where there is none.
+    /// Removes the PID's handler, which is then never called. Returns false if there is none.
     fn remove_child_handler(&self, pid: i32) -> bool;
 
-    /// Attaches the watcher to a loop, after detaching it from the one before; `None` only detaches.
+    /// Detaches the watcher from its loop, and attaches it to this one; `None` only detaches.
     ///
     /// # Errors
     ///
-    /// [`WatchError::Inactive`] where the watcher is closed or the loop has ended,
-    /// [`WatchError::System`] where the signal cannot be handled.
+    /// [`WatchError::Inactive`] if the watcher is closed or the loop has ended,
+    /// [`WatchError::System`] if the signal cannot be handled.
     fn attach_loop(&self, event_loop: Option<EventLoop>) -> Result<(), WatchError>;
 
-    /// Whether it is ready to watch. With an inactive watcher nothing is spawned.
+    /// Whether the watcher is ready to watch. Nothing is spawned with an inactive watcher.
     fn is_active(&self) -> bool;
 
-    /// Ends the watcher and frees what it holds. Handlers are dropped; children live on.
+    /// Closes the watcher and frees what it holds. It drops the handlers; children live on.
     fn close(&self);
 
-    /// To be held from before a spawn until the child's handler is added. Watchers that reap
-    /// whatever has ended keep the statuses of unknown children meanwhile.
+    /// Returns a guard: hold it from before a spawn until the child's handler is added. Meanwhile a
+    /// watcher that reaps every ended child keeps the statuses of unknown children.
     fn registering(&self) -> Registering {
         Registering::default()
     }
@@ -82,7 +82,7 @@ pub trait ChildWatcher: fmt::Debug + Send + Sync {
 pub struct Registering(Option<Box<dyn FnOnce() + Send>>);
 
 impl Registering {
-    /// A guard that runs this when it is dropped.
+    /// A guard that runs `end` when it is dropped.
     pub fn until(end: impl FnOnce() + Send + 'static) -> Self {
         Registering(Some(Box::new(end)))
     }
@@ -108,7 +108,7 @@ impl WatchError {
     }
 }
 
-/// To be called when a watcher with so many handlers has left one loop for another, or for none.
+/// Warns if a watcher with pending handlers has left a loop, for another loop or for none.
 pub(super) fn warn_of_pending(handlers: usize, from: Option<&EventLoop>, to: Option<&EventLoop>) {
     if handlers > 0 && from.is_some() && from != to {
         trace::warn!(

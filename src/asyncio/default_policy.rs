@@ -1,4 +1,4 @@
-//! The default policy: the running arbiters, and one lazily made watcher.
+//! The default policy: the running arbiters, and one watcher, made at its first use.
 
 use std::{
     cell::RefCell,
@@ -26,9 +26,9 @@ pub(super) struct DefaultPolicy {
 #[derive(Debug, Default)]
 struct Watcher {
     current: Option<Arc<dyn ChildWatcher>>,
-    /// Whether it was set, not made.
+    /// Whether the host set it; false if this policy made it.
     chosen: bool,
-    /// The thread whose loop it was attached to; it follows that thread's loop.
+    /// The thread whose loop the watcher was attached to. The watcher follows its loop.
     attached_from: Option<ThreadId>,
 }
 

@@ -1,4 +1,4 @@
-//! `EventLoop`: an arbiter by a handle that can be compared and asked, and that other threads use.
+//! `EventLoop`: a handle of an arbiter that can be compared and asked, from any thread.
 
 use std::{
     fmt,
@@ -18,30 +18,30 @@ use crate::{
 
 /// An event loop: the arbiter of one thread.
 ///
-/// The place of an asyncio event loop. A handle of one that has ended stays valid; it only
-/// runs nothing any more.
+/// Corresponds to an asyncio event loop. The handle of a loop that has ended stays valid, but runs
+/// nothing.
 #[derive(Clone)]
 pub struct EventLoop {
     arbiter: ArbiterHandle,
     thread: ThreadId,
-    /// The thread of a loop that was made by [`EventLoop::start`]; it ends with the last handle.
+    /// The thread of a loop that [`EventLoop::start`] made. It ends with the last handle.
     _own: Option<Arc<OwnThread>>,
 }
 
 impl EventLoop {
-    /// The loop that runs on the current thread.
+    /// The loop that runs on the current thread, if any.
     #[must_use]
     pub fn current() -> Option<Self> {
         let arbiter = Arbiter::try_current().filter(ArbiterHandle::alive)?;
         Some(EventLoop { arbiter, thread: thread::current().id(), _own: None })
     }
 
-    /// A new loop on a thread of its own, with an actix System of its own. It ends when the last
-    /// handle of it is dropped.
+    /// Starts a new loop on a thread of its own, with an actix System of its own. It ends when its
+    /// last handle is dropped.
     ///
     /// # Errors
     ///
-    /// Where the thread or its runtime cannot be made.
+    /// If the thread or its runtime cannot be made.
     pub fn start() -> io::Result<Self> {
         let (stop, stopped) = oneshot::channel::<()>();
         let (ready, started) = std::sync::mpsc::sync_channel(1);
@@ -51,9 +51,9 @@ impl EventLoop {
                 Err(error) => return drop(ready.send(Err(error))),
             };
             System::with_tokio_rt(move || runtime).block_on(async {
-                // The one who starts it waits for this.
+                // `start` waits for this.
                 let _ = ready.send(Ok(Arbiter::current()));
-                // Ends by the sender's drop.
+                // Ends when the sender is dropped.
                 let _ = stopped.await;
             });
         };
@@ -65,13 +65,13 @@ impl EventLoop {
         Ok(EventLoop { arbiter, thread: id, _own: Some(Arc::new(own)) })
     }
 
-    /// Whether it takes work.
+    /// Whether the loop accepts work.
     #[must_use]
     pub fn is_running(&self) -> bool {
         self.arbiter.alive()
     }
 
-    /// Runs a future on the loop; false where that has ended.
+    /// Runs a future on the loop. Returns false if the loop has ended.
     pub fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> bool {
         self.arbiter.spawn(future)
     }
@@ -107,7 +107,7 @@ impl Drop for OwnThread {
     fn drop(&mut self) {
         drop(self.stop.take());
         let thread = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        // The last handle can go on the loop's own thread, which then ends by itself.
+        // If the last handle is dropped on the loop's own thread, that thread ends by itself.
         if let Some(thread) = thread.filter(|it| it.thread().id() != thread::current().id())
             && thread.join().is_err()
         {

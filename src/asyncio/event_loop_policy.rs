@@ -14,10 +14,10 @@ use crate::{asyncio::ChildWatcher, types::WatchError};
 #[error("this thread has no event loop: none runs on it, and none was set for it")]
 pub struct NoEventLoop;
 
-/// A policy: it gives each thread its event loop, and the process its child watcher.
+/// A policy: it assigns each thread its event loop, and the process its child watcher.
 ///
-/// The place of asyncio's event loop policy. Every method has a default, that of the default
-/// policy: implement what you want to be different, and nothing else.
+/// Corresponds to asyncio's event loop policy. Every method defaults to the default policy's:
+/// implement only what you want to be different.
 ///
 /// ```
 /// use std::sync::{Arc, LazyLock};
@@ -41,63 +41,63 @@ pub struct NoEventLoop;
 /// # Ok::<_, actix_process::asyncio::WatchError>(())
 /// ```
 pub trait EventLoopPolicy: fmt::Debug + Send + Sync {
-    /// The current thread's loop: the one that was set for it, or else the one that runs on it.
+    /// The current thread's loop: the loop set for it, or else the loop that runs on it.
     ///
     /// # Errors
     ///
-    /// [`NoEventLoop`] where there is neither.
+    /// [`NoEventLoop`] if there is neither.
     fn event_loop(&self) -> Result<EventLoop, NoEventLoop> {
         DEFAULT.event_loop()
     }
 
-    /// Sets the current thread's loop; `None` returns to the one that runs on it. On the thread
-    /// whose loop the default policy's watcher is attached to, the watcher goes with it.
+    /// Sets the current thread's loop; `None` restores the loop that runs on it. If the default
+    /// policy's watcher is attached to this thread's loop, it moves to the new one.
     fn set_event_loop(&self, event_loop: Option<EventLoop>) {
         DEFAULT.set_event_loop(event_loop);
     }
 
-    /// A new loop on a thread of its own; it is not set for any thread.
+    /// Starts a new loop on a thread of its own. It is not set for any thread.
     ///
     /// # Errors
     ///
-    /// Where the thread or its runtime cannot be made.
+    /// If the thread or its runtime cannot be made.
     fn new_event_loop(&self) -> io::Result<EventLoop> {
         EventLoop::start()
     }
 
     /// The watcher of child processes: made at the first call, the same afterwards. The default
-    /// policy's is a [`PidfdWatcher`](crate::asyncio::PidfdWatcher), attached to the loop of the thread that
-    /// asks first for it while it has one.
+    /// policy's is a [`PidfdWatcher`](crate::asyncio::PidfdWatcher), attached to the loop of the
+    /// first calling thread that has one.
     ///
     /// # Errors
     ///
-    /// [`WatchError`] where a watcher cannot be made or attached.
+    /// [`WatchError`] if a watcher cannot be made or attached.
     fn child_watcher(&self) -> Result<Arc<dyn ChildWatcher>, WatchError> {
         DEFAULT.child_watcher()
     }
 
-    /// Sets the watcher, and closes the one before it; with `None` the next call of
+    /// Sets the watcher and closes the earlier one. With `None`, the next call of
     /// [`child_watcher`](EventLoopPolicy::child_watcher) makes a new one.
     fn set_child_watcher(&self, watcher: Option<Arc<dyn ChildWatcher>>) {
         DEFAULT.set_child_watcher(watcher);
     }
 }
 
-/// Made at its first use, and never again.
+/// Made once, at its first use.
 static DEFAULT: LazyLock<Arc<DefaultPolicy>> = LazyLock::new(Arc::default);
 static CHOSEN: RwLock<Option<Arc<dyn EventLoopPolicy>>> = RwLock::new(None);
 
-/// The policy of this process. Without one that was set, the default one, made once.
+/// The policy of this process: the one that was set, or else the default policy, made once.
 #[must_use]
 pub fn event_loop_policy() -> Arc<dyn EventLoopPolicy> {
     chosen().unwrap_or_else(|| Arc::clone(&*DEFAULT) as _)
 }
 
-/// Sets the policy of this process; `None` restores the default one.
+/// Sets the policy of this process; `None` restores the default policy.
 pub fn set_event_loop_policy(policy: Option<Arc<dyn EventLoopPolicy>>) {
     let before =
         std::mem::replace(&mut *CHOSEN.write().unwrap_or_else(PoisonError::into_inner), policy);
-    // Its drop may run anything: not under the lock.
+    // Its drop may run foreign code: not under the lock.
     drop(before);
 }
 
@@ -110,7 +110,7 @@ pub fn child_watcher() -> Result<Arc<dyn ChildWatcher>, WatchError> {
     event_loop_policy().child_watcher()
 }
 
-/// Sets the current policy's child watcher, and closes the one before it.
+/// Sets the current policy's child watcher, and closes the earlier one.
 pub fn set_child_watcher(watcher: Option<Arc<dyn ChildWatcher>>) {
     event_loop_policy().set_child_watcher(watcher);
 }
@@ -119,8 +119,8 @@ fn chosen() -> Option<Arc<dyn EventLoopPolicy>> {
     CHOSEN.read().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
-/// The watcher that a new [`Policy`](crate::Policy) is to host, where someone has chosen: a policy
-/// of the process, or a watcher of the default one. Otherwise its waiters do the work themselves.
+/// The watcher that a new [`Policy`](crate::Policy) hosts, if the program chose one: a policy of
+/// the process, or a watcher of the default one. Otherwise the policy's waiters do the work.
 pub(crate) fn chosen_watcher() -> Result<Option<Arc<dyn ChildWatcher>>, WatchError> {
     match chosen() {
         Some(policy) => policy.child_watcher().map(Some),

@@ -1,4 +1,4 @@
-//! `FastWatcher`: `SIGCHLD` on the attached loop, and reaps whatever has ended.
+//! `FastWatcher`: handles `SIGCHLD` on the attached loop, and reaps every child that has ended.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -18,15 +18,15 @@ use crate::{
     types::WatchError,
 };
 
-/// Handles `SIGCHLD` on the loop that it is attached to, and reaps **every** child of this process
-/// that has ended, also those that others want to wait for, whose status is then lost to them.
-/// Handlers' closures run on the attached loop.
+/// Handles `SIGCHLD` on the attached loop, and reaps **every** child of this process that has
+/// ended. Other code that waits for one of them finds its status lost. Handlers' closures run on
+/// the attached loop.
 ///
-/// Spawn under its [guard](ChildWatcher::registering): the status of a child that ends before its
-/// handler is added is kept until the guard goes. What nobody asked for by then is *collateral*,
-/// and reported: with a warning, and to the closure of [`FastWatcher::reporting`].
+/// Spawn under its [guard](ChildWatcher::registering): if a child ends before its handler is added,
+/// its status is kept until the guard is dropped. A child without a handler by then is
+/// *collateral*. It is reported with a warning, and to the closure of [`FastWatcher::reporting`].
 ///
-/// asyncio's `FastChildWatcher`, but handlers outlive a detachment, and an exit is found also where
+/// asyncio's `FastChildWatcher`, but handlers outlive a detachment, and an exit is found also if
 /// the signal was ignored or taken away.
 #[derive(Debug)]
 pub struct FastWatcher {
@@ -42,7 +42,7 @@ struct Reaping {
 #[derive(Debug, Default)]
 struct State {
     handlers: HashMap<i32, ExitHandler>,
-    /// Reaped children without a handler, while someone registers; with the newest guard of then.
+    /// Children reaped without a handler while a guard is held, with the newest guard's number.
     parked: HashMap<i32, (u64, WatchedExit)>,
     /// The guards that are held, by number.
     registering: BTreeSet<u64>,
@@ -56,7 +56,7 @@ impl FastWatcher {
         Self::reporting(|_| {})
     }
 
-    /// A watcher that reports each child that it reaped and that nobody had asked for.
+    /// A watcher that reports each child that it reaped without a handler.
     pub fn reporting(collateral: impl Fn(WatchedExit) + Send + Sync + 'static) -> Self {
         let reaping = Reaping { state: Mutex::default(), collateral_to: Box::new(collateral) };
         FastWatcher { reaping: Arc::new(reaping), attachment: Attachment::default() }
@@ -91,7 +91,8 @@ impl Reaping {
         }
     }
 
-    /// A guard goes. What was parked when no guard was held that is held now is nobody's.
+    /// Called when a guard is dropped. An exit parked before the oldest remaining guard was taken
+    /// cannot belong to a pending registration: report it.
     fn registered(&self, guard: u64) {
         let collateral: Vec<_> = {
             let mut state = self.lock();
@@ -106,7 +107,7 @@ impl Reaping {
 impl Collector for Reaping {
     fn collect(&self) {
         loop {
-            // Reaping and looking for the handler are one step: a registration sees both or none.
+            // Reaping and finding the handler are one step: a registration sees both or none.
             let mut state = self.lock();
             let Ok(Some(ended)) = wait::reap(Which::Any) else { return };
             let exit = WatchedExit::from(ended);
@@ -124,7 +125,7 @@ impl Collector for Reaping {
         }
     }
 
-    /// Also finds the children that others have reaped.
+    /// Also finds the children that other code has reaped.
     fn collect_all(&self) {
         self.collect();
         let lost: Vec<_> = {
@@ -143,10 +144,10 @@ impl Collector for Reaping {
 impl ChildWatcher for FastWatcher {
     fn add_child_handler(&self, pid: i32, handler: ExitHandler) -> Result<(), WatchError> {
         let mut state = self.reaping.lock();
-        // Under the lock: a close comes wholly before or wholly after.
+        // Under the lock: a close comes wholly before or wholly after this.
         let on = self.attachment.on();
         let parked = state.parked.remove(&pid).map(|(_, exit)| exit);
-        // A child that is there is not the one that was parked under its number before.
+        // If the PID names a child now, the parked exit is of an earlier child.
         let is_there = wait::peek(Which::Pid(pid)).is_ok();
         match (parked, on) {
             (Some(exit), on) if !is_there => {
@@ -159,7 +160,7 @@ impl ChildWatcher for FastWatcher {
                     PidState::Child => Ok(state.handlers.insert(pid, handler)),
                 };
                 drop(state);
-                // A replaced handler's drop may run anything: after the lock.
+                // A replaced handler's drop may run foreign code: after the lock.
                 if let Err(handler) = known {
                     handler.call_on(Some(&on), WatchedExit::lost(pid));
                 }
@@ -180,7 +181,7 @@ impl ChildWatcher for FastWatcher {
     }
 
     fn attach_loop(&self, event_loop: Option<EventLoop>) -> Result<(), WatchError> {
-        // On its own: the lock is not to be held while the loop before is let go of.
+        // A step of its own, so that the lock is free while the earlier loop is released.
         let pending = self.reaping.lock().handlers.len();
         self.attachment.change(event_loop, &self.reaping, pending)
     }

@@ -1,4 +1,4 @@
-//! `ExitHandler` and `WatchedExit`: who hears of a watched child's exit, and what.
+//! `ExitHandler` and `WatchedExit`: what is notified of a watched child's exit, and the message.
 
 use std::{fmt, io};
 
@@ -15,32 +15,32 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Message)]
 #[rtype(result = "()")]
 pub struct WatchedExit {
-    /// The child's process id; the system may give it to another process from now on.
+    /// The child's process id. The system may reuse it from now on.
     pub pid: i32,
-    /// How it ended.
+    /// How the child ended.
     pub status: ExitStatus,
-    /// What it used; all zero where the status is lost.
+    /// What the child used; all zero if the status is lost.
     pub usage: ResourceUsage,
 }
 
 impl WatchedExit {
-    /// The status as asyncio's watchers give it: see [`ExitStatus::returncode`].
+    /// The status in the form of asyncio's watchers: see [`ExitStatus::returncode`].
     #[must_use]
     pub fn returncode(&self) -> i32 {
         self.status.returncode()
     }
 
-    /// Reaps the child of this process that has the number, if it has ended: the system call that a
+    /// Reaps the child of this process that has this PID, if it has ended: the system call that a
     /// watcher of your own needs.
     ///
     /// # Errors
     ///
-    /// `ECHILD` where this process has no such child: its status is [lost](WatchedExit::lost).
+    /// `ECHILD` if this process has no child with the PID: its status is [lost](WatchedExit::lost).
     pub fn reap(pid: i32) -> io::Result<Option<Self>> {
         Ok(wait::reap(Which::Pid(pid))?.map(WatchedExit::from))
     }
 
-    /// What [`WatchedExit::reap`] would give, without reaping the child.
+    /// What [`WatchedExit::reap`] would return, without reaping the child.
     ///
     /// # Errors
     ///
@@ -49,7 +49,7 @@ impl WatchedExit {
         Ok(wait::peek(Which::Pid(pid))?.map(WatchedExit::from))
     }
 
-    /// The exit of a child whose status someone else took. Warns, with the PID.
+    /// The exit of a child whose status other code took. Warns, with the PID.
     #[must_use]
     pub fn lost(pid: i32) -> Self {
         let exit = Self::lost_untold(pid);
@@ -61,7 +61,7 @@ impl WatchedExit {
         WatchedExit { pid, status: ExitStatus::Lost, usage: ResourceUsage::default() }
     }
 
-    /// To be called when no lock is held: a `tracing` layer may ask after the very child.
+    /// Call this with no lock held: a `tracing` layer may ask after this child.
     pub(super) fn warn_if_lost(&self) {
         if self.status == ExitStatus::Lost {
             trace::warn!(
@@ -72,7 +72,7 @@ impl WatchedExit {
         }
     }
 
-    /// What the reaping of a watched child gave; `None` if it lives on. Does not warn.
+    /// The result of reaping a watched child; `None` if it is alive. Does not warn.
     pub(super) fn of(pid: i32, reaped: io::Result<Option<Ended>>) -> io::Result<Option<Self>> {
         match reaped {
             Ok(ended) => Ok(ended.map(WatchedExit::from)),
@@ -88,8 +88,8 @@ impl From<Ended> for WatchedExit {
     }
 }
 
-/// Who hears of an exit, once: a recipient, or a closure. A panic of the closure, or of what it owns
-/// when it is dropped, is caught and logged.
+/// A recipient or a closure that is notified of an exit, once. A panic of the closure, or of a
+/// value that it drops, is caught and logged.
 pub struct ExitHandler(Option<Kind>);
 
 enum Kind {
@@ -98,12 +98,12 @@ enum Kind {
 }
 
 impl ExitHandler {
-    /// A handler that runs a closure. On which thread is the watcher's to say; it must not block.
+    /// A handler that runs a closure. The watcher decides on which thread; it must not block.
     pub fn new(run: impl FnOnce(WatchedExit) + Send + 'static) -> Self {
         ExitHandler(Some(Kind::Closure(Box::new(run))))
     }
 
-    /// Tells the exit, here.
+    /// Notifies the handler, on this thread.
     pub fn call(mut self, exit: WatchedExit) {
         let whose = format_args!("the exit handler of process {}", exit.pid);
         match self.0.take() {
@@ -113,8 +113,8 @@ impl ExitHandler {
         };
     }
 
-    /// Tells the exit: a recipient from here, a closure on the loop, or here if there is none or it
-    /// has ended.
+    /// Notifies the handler: a recipient from this thread, a closure on the loop. If the loop has
+    /// ended, or is `None`, the closure runs on this thread.
     pub fn call_on(self, event_loop: Option<&EventLoop>, exit: WatchedExit) {
         match (&self.0, event_loop) {
             (Some(Kind::Closure(_)), Some(event_loop)) => {
@@ -133,8 +133,8 @@ impl Drop for ExitHandler {
     }
 }
 
-/// A call that is due on some loop. Its drop makes it, so that it is made also where the loop ends
-/// before it comes to it.
+/// A call that is due on a loop. Its drop makes the call, so that it is made also if the loop ends
+/// before the task runs.
 struct Due(Option<(ExitHandler, WatchedExit)>);
 
 impl Drop for Due {

@@ -1,4 +1,4 @@
-//! The model's names: asyncio's event loop policy, its loops, their signals, its child watchers.
+//! asyncio's names: its event loop policy, its loops, their signals, its child watchers.
 //!
 //! `ChildWatcher` is the contract, with five implementations; an event loop is an arbiter.
 

@@ -1,4 +1,4 @@
-//! `MultiLoopWatcher`: `SIGCHLD` for the whole process, each handler on its own loop.
+//! `MultiLoopWatcher`: handles `SIGCHLD` for the whole process; each handler runs on its own loop.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,14 +8,14 @@ use super::{
 };
 use crate::{asyncio::EventLoop, types::WatchError};
 
-/// Handles `SIGCHLD` on a thread of its own from its making to its close, and asks after its own
-/// children only. It needs no loop: attaching has no effect. A handler's closure runs on the loop of
-/// the thread that added it, and on the watcher's thread where that has none.
+/// Handles `SIGCHLD` on a thread of its own until it is closed, and asks after its own children
+/// only. It needs no loop: attaching has no effect. A handler's closure runs on the loop of the
+/// thread that added it, or on the watcher's thread if it has none.
 ///
-/// At the close the signal's earlier disposition returns, unless someone has changed it meanwhile.
+/// The close restores the signal's earlier disposition, unless other code has changed it.
 ///
-/// asyncio's `MultiLoopChildWatcher`, but a registration that meets the signal cannot make a status
-/// look lost, and an exit is found also where the signal was ignored or taken away.
+/// asyncio's `MultiLoopChildWatcher`, but a signal during a registration cannot make a status look
+/// lost, and an exit is found also if the signal was ignored or taken away.
 #[derive(Debug)]
 pub struct MultiLoopWatcher {
     pid_poller: Arc<PidPoller>,
@@ -27,7 +27,7 @@ impl MultiLoopWatcher {
     ///
     /// # Errors
     ///
-    /// [`WatchError::System`] where the signal cannot be handled or the thread not be made.
+    /// [`WatchError::System`] if the signal cannot be handled or the thread cannot be made.
     pub fn new() -> Result<Self, WatchError> {
         let on = EventLoop::start().map_err(|source| WatchError::System {
             what: "SIGCHLD".into(),
@@ -48,7 +48,7 @@ impl ChildWatcher for MultiLoopWatcher {
         let on = EventLoop::current();
         let Some(handler) = check_pid(pid, handler, on.as_ref())? else { return Ok(()) };
         self.pid_poller.watch(pid, Registered { handler, on }, || self.is_active())?;
-        // It may have ended before: its signal has come and gone.
+        // The child may have ended before this, and its signal has passed.
         self.pid_poller.handlers.ask(pid);
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! `PidPoller`: a `SIGCHLD` watcher's work where bystanders keep their children.
+//! `PidPoller`: the work of a `SIGCHLD` watcher that leaves other code's children alone.
 
 use std::io;
 
@@ -17,9 +17,9 @@ pub(super) struct PidPoller {
 }
 
 impl Collector for PidPoller {
-    /// The kernel names one ended child at a time, without reaping it, which costs the same however
-    /// many live. A bystander's child that has ended and waits for its owner hides the ones behind
-    /// it; then each is asked after.
+    /// The kernel names one ended child at a time, without reaping it, at a cost that does not grow
+    /// with the living children. If other code has not yet reaped an ended child of its own, that
+    /// child hides those behind it; then each child is asked after.
     fn collect(&self) {
         loop {
             match wait::peek(Which::Any) {
@@ -39,7 +39,7 @@ impl Collector for PidPoller {
 }
 
 impl PidPoller {
-    /// Watches a child, unless the watcher was closed, which clears the table, just before.
+    /// Watches a child, unless the watcher was closed just before, which clears the table.
     pub(super) fn watch(
         &self,
         pid: i32,
@@ -53,7 +53,7 @@ impl PidPoller {
         Ok(())
     }
 
-    /// Whoever still has a handler was reaped by someone else.
+    /// Other code has reaped every child that still has a handler.
     fn no_children(&self, error: &io::Error) {
         trace::debug!(%error, "no children are left");
         self.handlers.ask_all();

@@ -15,19 +15,19 @@ use super::{
 };
 use crate::{asyncio::EventLoop, restart::trace, sys::readiness, types::WatchError};
 
-/// Watches each child by its pidfd, on the loop that it is attached to. Handlers' closures run on
-/// that loop. The default on Linux.
+/// Watches each child by its pidfd, on the attached loop. Handlers' closures run on that loop. The
+/// default on Linux.
 ///
-/// asyncio's `PidfdChildWatcher`, but for one thing: handlers outlive a detachment, and a child
-/// that ends meanwhile is told at the next attachment.
+/// asyncio's `PidfdChildWatcher`, but handlers outlive a detachment: the next attachment notifies
+/// the handler of a child that ended meanwhile.
 #[derive(Debug, Default)]
 pub struct PidfdWatcher {
-    /// Locked before the registry, where both are.
+    /// Locked before the registry, if both are locked.
     on: Mutex<Option<EventLoop>>,
     children: Arc<Registry<Wait>>,
 }
 
-/// The task that waits on the attached loop, if any; it ends when this is dropped.
+/// The task that waits on the attached loop, if any. It ends when this is dropped.
 type Wait = Option<oneshot::Sender<()>>;
 
 impl PidfdWatcher {
@@ -52,7 +52,7 @@ fn wait_on(
 ) -> oneshot::Sender<()> {
     let (cancel, cancelled) = oneshot::channel();
     let (children, pidfd) = (Arc::downgrade(children), Arc::clone(pidfd));
-    // Where the loop has ended, the child waits for the next attachment.
+    // If the loop has ended, the child waits for the next attachment.
     on.spawn(async move {
         tokio::select! {
             _ = cancelled => {}
@@ -74,7 +74,7 @@ async fn ended(
     pidfd: Arc<OwnedFd>,
 ) -> std::io::Result<()> {
     let mut registered = readiness::watch(Arc::clone(&pidfd));
-    // The task of the attachment before may not have let go of it yet.
+    // The earlier attachment's task may still hold the pidfd.
     while matches!(&registered, Err((_, error)) if error.kind() == ErrorKind::AlreadyExists) {
         tokio::task::yield_now().await;
         registered = readiness::watch(Arc::clone(&pidfd));
@@ -97,7 +97,7 @@ impl ChildWatcher for PidfdWatcher {
         let Some((handler, pidfd)) = admitted else { return Ok(()) };
         let registered = Registered { handler, on: None };
         let replaced = {
-            // Again, and held: an attachment comes wholly before or wholly after.
+            // Asked again, and locked: an attachment comes wholly before or wholly after this.
             let on = self.on();
             let on = on.as_ref().ok_or(WatchError::Inactive)?;
             self.children.add(pid, registered, pidfd, |registration, pidfd| {

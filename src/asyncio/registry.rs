@@ -1,4 +1,4 @@
-//! `Registry`: the children of the watchers that wait for each one by its pidfd.
+//! `Registry`: the children of a watcher that waits for each child by its pidfd.
 
 use std::{
     collections::HashMap,
@@ -17,7 +17,7 @@ use crate::{
     types::WatchError,
 };
 
-/// The children, each with its wait, `W`, which ends when it is dropped.
+/// The children. Each has its wait, `W`, which ends when it is dropped.
 #[derive(Debug)]
 pub(super) struct Registry<W>(Mutex<Children<W>>);
 
@@ -30,7 +30,7 @@ struct Children<W> {
 
 #[derive(Debug)]
 pub(super) struct Entry<W> {
-    /// Tells this child from an earlier one that had the same PID.
+    /// Distinguishes this child from an earlier one that had the same PID.
     registration: u64,
     registered: Registered,
     pidfd: Arc<OwnedFd>,
@@ -49,8 +49,8 @@ impl<W> Registry<W> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a child and starts its wait, which gets the number of the registration. Gives back what it
-    /// replaced: its handler's drop may run anything, so not under a lock.
+    /// Adds a child and starts its wait with the registration's number. Returns the replaced entry:
+    /// its handler's drop may run foreign code, so it must not run under a lock.
     pub(super) fn add(
         &self,
         pid: i32,
@@ -74,8 +74,8 @@ impl<W> Registry<W> {
         removed.is_some()
     }
 
-    /// Reaps a child if it has ended, and tells its handler, unless that was removed. True when there
-    /// is no more to wait for.
+    /// Reaps a child if it has ended, and notifies its handler, unless that was removed. Returns
+    /// true if there is nothing more to wait for.
     pub(super) fn finish(&self, pid: i32, registration: u64) -> io::Result<bool> {
         let (entry, exit) = {
             let mut children = self.lock();
@@ -101,7 +101,7 @@ impl<W> Registry<W> {
         drop(dropped);
     }
 
-    /// Gives each child another wait.
+    /// Starts a new wait for each child.
     pub(super) fn restart(&self, mut start: impl FnMut(i32, u64, &Arc<OwnedFd>) -> W) {
         for (&pid, entry) in &mut self.lock().entries {
             entry.wait = start(pid, entry.registration, &entry.pidfd);
@@ -116,7 +116,7 @@ impl<W> Registry<W> {
         self.lock().closed
     }
 
-    /// Drops the handlers and gives back the waits. Nothing is added any more.
+    /// Drops the handlers and returns the waits. From now on no child can be added.
     pub(super) fn close(&self) -> Vec<W> {
         let entries = {
             let mut children = self.lock();
@@ -127,8 +127,8 @@ impl<W> Registry<W> {
     }
 }
 
-/// The handler and its child's pidfd, where the child is there to be watched. One that is reaped
-/// meanwhile, by an earlier registration or by someone else, is told to be lost.
+/// Returns the handler and its child's pidfd if the child can be watched. If an earlier
+/// registration or other code has reaped the child, the handler is called with a lost status.
 pub(super) fn admit_with_pidfd(
     pid: i32,
     handler: ExitHandler,

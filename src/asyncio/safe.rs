@@ -1,4 +1,4 @@
-//! `SafeWatcher`: `SIGCHLD` on the attached loop, and then asks.
+//! `SafeWatcher`: handles `SIGCHLD` on the attached loop, and then asks after its children.
 
 use std::sync::Arc;
 
@@ -8,12 +8,12 @@ use super::{
 };
 use crate::{asyncio::EventLoop, types::WatchError};
 
-/// Handles `SIGCHLD` on the loop that it is attached to, and asks after its own children only:
-/// those of others keep their status. Handlers' closures run on that loop. The signal's earlier
-/// handler is called too, and restored at a detachment.
+/// Handles `SIGCHLD` on the attached loop, and asks after its own children only: the children of
+/// other code keep their status. Handlers' closures run on that loop. The signal's earlier handler
+/// is called too, and restored at a detachment.
 ///
 /// asyncio's `SafeChildWatcher`, but it may be attached to any thread's loop, handlers outlive a
-/// detachment, and an exit is found also where the signal was ignored or taken away.
+/// detachment, and an exit is found also if the signal was ignored or taken away.
 #[derive(Debug, Default)]
 pub struct SafeWatcher {
     pid_poller: Arc<PidPoller>,
@@ -34,7 +34,7 @@ impl ChildWatcher for SafeWatcher {
         let Some(handler) = check_pid(pid, handler, Some(&on))? else { return Ok(()) };
         let registered = Registered { handler, on: None };
         self.pid_poller.watch(pid, registered, || self.is_active())?;
-        // It may have ended before: its signal has come and gone. On the loop, as ever.
+        // The child may have ended before this, and its signal has passed: ask, on the loop.
         let pid_poller = Arc::clone(&self.pid_poller);
         on.spawn(async move { pid_poller.handlers.ask(pid) });
         Ok(())
@@ -45,7 +45,7 @@ impl ChildWatcher for SafeWatcher {
     }
 
     fn attach_loop(&self, event_loop: Option<EventLoop>) -> Result<(), WatchError> {
-        // On its own: the lock is not to be held while the loop before is let go of.
+        // A step of its own, so that the lock is free while the earlier loop is released.
         let pending = self.pid_poller.handlers.lock().len();
         self.attachment.change(event_loop, &self.pid_poller, pending)
     }

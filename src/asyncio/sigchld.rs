@@ -1,4 +1,4 @@
-//! What the `SIGCHLD` watchers share: the task that is woken by the signal, on some loop.
+//! What the `SIGCHLD` watchers share: the task on a loop that the signal wakes.
 
 use std::{
     fmt, io,
@@ -23,20 +23,20 @@ use crate::{
     types::WatchError,
 };
 
-/// After a signal, how soon every child is asked after: signals coalesce, and a child whose status
-/// was stolen shows itself only when it is asked after. And how often the disposition is looked at:
-/// where something has replaced our handler, no signal comes.
+/// How soon after a signal every child is asked after: signals coalesce, and a stolen status shows
+/// only when its child is asked after. Also how often the disposition is checked: if other code has
+/// replaced our handler, no signal comes.
 const AUDIT: Duration = Duration::from_millis(250);
 
 /// A watcher that can be woken.
 pub(super) trait Collector: Send + Sync + 'static {
-    /// Some child has ended: find it, at little cost.
+    /// Finds a child that has ended, at little cost.
     fn collect(&self);
-    /// Ask after every child.
+    /// Asks after every child.
     fn collect_all(&self);
 }
 
-/// The hold of the signal and of the task. Its drop ends both.
+/// Holds the signal's handler and the task. Its drop ends both.
 pub(super) struct Listening {
     on: EventLoop,
     _listener: Arc<Listener>,
@@ -44,7 +44,7 @@ pub(super) struct Listening {
 }
 
 impl Listening {
-    /// Has the collector woken on this loop from now on, and once at once.
+    /// Wakes the collector on this loop: once now, and from now on at each signal.
     pub(super) fn start<C: Collector>(
         on: EventLoop,
         collector: &Arc<C>,
@@ -95,7 +95,7 @@ impl Attachment {
         on.filter(EventLoop::is_running).ok_or(WatchError::Inactive)
     }
 
-    /// Attaches a collector with so many pending handlers, or detaches it.
+    /// Attaches a collector that has this many pending handlers, or detaches it.
     pub(super) fn change<C: Collector>(
         &self,
         event_loop: Option<EventLoop>,
@@ -106,7 +106,7 @@ impl Attachment {
         if attached.closed && event_loop.is_some() {
             return Err(WatchError::Inactive);
         }
-        // The new one first, so that the signal's handler stays where it is.
+        // The new one first, so that the signal's handler stays installed.
         let to = event_loop.clone();
         let listening = event_loop.map(|on| Listening::start(on, collector)).transpose()?;
         let before = std::mem::replace(&mut attached.listening, listening);
@@ -133,7 +133,7 @@ async fn woken<C: Collector>(
     let edges = readiness::watch(edges).map_err(|(_, error)| error)?;
     let mut audit = interval(AUDIT);
     audit.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    // The first audit is due at once: for the children that ended before the attachment.
+    // The first audit is due at once, for the children that ended before the attachment.
     let mut active = true;
     loop {
         let signalled = tokio::select! {

@@ -43,7 +43,7 @@ pub enum SignalHandlerError {
     /// The loop has ended.
     #[error("the event loop has ended: it cannot handle signal {0}")]
     LoopEnded(i32),
-    /// The operating system refuses.
+    /// The operating system refused.
     #[error("cannot handle signal {signal}: {source}")]
     Refused {
         /// The signal's number.
@@ -53,7 +53,7 @@ pub enum SignalHandlerError {
     },
 }
 
-/// One handler of one loop. Its drop gives the signal back, and ends the loop's task.
+/// One loop's handler of one signal. Its drop releases the signal and ends the loop's task.
 struct Handler {
     registration: u64,
     _listener: Listener,
@@ -70,15 +70,15 @@ fn handlers() -> MutexGuard<'static, Handlers> {
 }
 
 impl EventLoop {
-    /// Sends a message to the recipient whenever the signal arrives, from this loop. Each loop can
-    /// have one handler for a signal, and a second one replaces it; several loops can listen to the
-    /// same signal, and each hears of it. The signal's earlier handler, if any, is still called.
+    /// Sends a message to the recipient, from this loop, each time the signal arrives. A loop has
+    /// one handler for a signal; a second one replaces it. Several loops can listen to the same
+    /// signal, and each is notified. The signal's earlier handler, if any, is still called.
     ///
     /// The semantics of asyncio's `loop.add_signal_handler`, for any thread's loop.
     ///
     /// # Errors
     ///
-    /// [`SignalHandlerError`] where the signal cannot be handled, or the loop has ended.
+    /// [`SignalHandlerError`] if the signal cannot be handled, or the loop has ended.
     pub fn add_signal_handler(
         &self,
         signal: i32,
@@ -87,7 +87,7 @@ impl EventLoop {
         if matches!(signal, libc::SIGKILL | libc::SIGSTOP) {
             return Err(SignalHandlerError::Unhandleable(signal));
         }
-        // The C library keeps the first real-time signals to itself.
+        // The C library reserves the first real-time signals.
         if !(1..=libc::SIGRTMAX()).contains(&signal) || (32..libc::SIGRTMIN()).contains(&signal) {
             return Err(SignalHandlerError::Invalid(signal));
         }
@@ -114,8 +114,8 @@ impl EventLoop {
         if took { Ok(()) } else { Err(SignalHandlerError::LoopEnded(signal)) }
     }
 
-    /// Removes this loop's handler of the signal; false where it has none. With the last one of
-    /// all loops, the signal's earlier disposition returns.
+    /// Removes this loop's handler of the signal. Returns false if it has none. When no loop has a
+    /// handler any more, the signal's earlier disposition returns.
     pub fn remove_signal_handler(&self, signal: i32) -> bool {
         let removed = handlers().remove(&(self.thread(), signal));
         removed.is_some()
@@ -131,7 +131,7 @@ async fn deliver(
     let edges = readiness::watch(edges).map_err(|(_, error)| error)?;
     loop {
         edges.readable().await?.clear_ready();
-        // The first edge can be of a signal that came before.
+        // The first edge can be of an earlier signal.
         let count = count(signal);
         if std::mem::replace(&mut seen, count) != count {
             to.do_send(SignalArrived { signal });
@@ -139,7 +139,7 @@ async fn deliver(
     }
 }
 
-/// Withdraws a handler when its task ends, by whatever: also with its loop.
+/// Withdraws a handler when its task ends, for any reason: also with its loop.
 struct Withdrawn {
     key: (ThreadId, i32),
     registration: u64,

@@ -15,7 +15,7 @@ use crate::{
     types::WatchError,
 };
 
-/// A handler, and the loop that its closure runs on, if not on the watcher's own.
+/// A handler, and the loop that its closure runs on, if not the watcher's own.
 #[derive(Debug)]
 pub(super) struct Registered {
     pub(super) handler: ExitHandler,
@@ -28,8 +28,8 @@ impl Registered {
     }
 }
 
-/// PidPoller, reaping and taking the handler out are one step under the lock, so that a handler that
-/// was removed or replaced is never called, and its child never reaped.
+/// Asking, reaping and taking the handler out are one step under the lock. So a handler that was
+/// removed or replaced is never called, and its child is never reaped.
 #[derive(Debug, Default)]
 pub(super) struct HandlerTable(Mutex<HashMap<i32, Registered>>);
 
@@ -53,7 +53,7 @@ impl HandlerTable {
         drop(dropped);
     }
 
-    /// Asks after one child, and tells its handler if it has ended.
+    /// Asks after one child, and notifies its handler if the child has ended.
     pub(super) fn ask(&self, pid: i32) {
         let told = {
             let mut handlers = self.lock();
@@ -70,7 +70,7 @@ impl HandlerTable {
                 exit.warn_if_lost();
                 registered.call(exit);
             }
-            // It is asked after again at the next audit.
+            // The next audit asks again.
             Some(Err(error)) => trace::error!(pid, %error, "a child cannot be asked after now"),
             None => {}
         }
@@ -83,8 +83,8 @@ impl HandlerTable {
     }
 }
 
-/// The handler, where its child is there to be watched. One that was reaped already is told to be
-/// lost, and there is nothing more to do.
+/// Returns the handler if its child can be watched. If the child was reaped already, notifies the
+/// handler of a lost status and returns `None`.
 pub(super) fn check_pid(
     pid: i32,
     handler: ExitHandler,
@@ -99,17 +99,17 @@ pub(super) fn check_pid(
     }
 }
 
-/// What can be said of a PID that is to be watched.
+/// What is known of a PID that is to be watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PidState {
     /// A child of this process, alive or not reaped yet.
     Child,
-    /// Nobody has the PID: it was reaped.
+    /// No process has the PID: the child was reaped.
     Gone,
 }
 
 pub(super) fn standing(pid: i32) -> Result<PidState, WatchError> {
-    // 0 and -1 mean others to the system calls.
+    // 0 and -1 have other meanings for the system calls.
     if pid <= 0 {
         return Err(WatchError::NotAChild(pid));
     }

@@ -21,14 +21,14 @@ use crate::{asyncio::EventLoop, restart::trace, sys::signal_mask, types::WatchEr
 
 /// Waits for each child on a thread of its own. It needs no loop: attaching has no effect, and it
 /// is active until it is closed. A handler's closure runs on the loop of the thread that added it,
-/// and on the waiting thread where that has none.
+/// or on the waiting thread if it has none.
 ///
-/// asyncio's `ThreadedChildWatcher`, but a handler can be replaced and removed, and the waiting
-/// threads end with it and with the watcher.
+/// asyncio's `ThreadedChildWatcher`, but a handler can be replaced and removed, and a waiting
+/// thread ends with its handler and with the watcher.
 #[derive(Debug, Default)]
 pub struct ThreadedWatcher(Arc<Registry<Thread>>);
 
-/// A waiting thread; told to end by the drop.
+/// A waiting thread. The drop tells it to end.
 #[derive(Debug)]
 struct Thread {
     cancel: Arc<EventFd>,
@@ -37,12 +37,12 @@ struct Thread {
 
 impl Drop for Thread {
     fn drop(&mut self) {
-        // A counter at its limit, the only error, wakes the thread too.
+        // The only error is a counter at its limit, and then the thread wakes too.
         let _ = self.cancel.write(1);
     }
 }
 
-/// A waiting thread calls a few functions and at the end a handler.
+/// A waiting thread calls a few functions and, at the end, a handler.
 const STACK: usize = 256 * 1024;
 
 impl ThreadedWatcher {
@@ -53,7 +53,7 @@ impl ThreadedWatcher {
     }
 }
 
-/// The life of a waiting thread.
+/// The body of a waiting thread.
 fn wait(
     children: &Registry<Thread>,
     pid: i32,
@@ -70,7 +70,7 @@ fn wait(
         });
         match finished {
             Ok(true) => return,
-            // It is being traced, and its tracer has not let it go yet.
+            // A tracer traces the child and has not let it go yet.
             Ok(false) => ended = blocked(&pidfd_and_cancel[1..], TRACED.into()),
             Err(error) => {
                 trace::error!(pid, %error, "a child cannot be waited for");
@@ -80,11 +80,11 @@ fn wait(
     }
 }
 
-/// How often a traced child that has ended is asked after, in milliseconds.
+/// How often to ask after a traced child that has ended, in milliseconds.
 const TRACED: u8 = 20;
 
-/// Blocks until there is something to be read, or the time is over; false where the last one, which
-/// cancels the wait, is readable.
+/// Blocks until a descriptor is readable or the time is over. Returns false if the last descriptor,
+/// which cancels the wait, is readable.
 fn blocked(descriptors: &[BorrowedFd<'_>], timeout: PollTimeout) -> io::Result<bool> {
     let mut polled: Vec<_> =
         descriptors.iter().map(|fd| PollFd::new(*fd, PollFlags::POLLIN)).collect();
