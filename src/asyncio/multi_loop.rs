@@ -10,7 +10,7 @@ use crate::{asyncio::EventLoop, types::WatchError};
 
 /// Handles `SIGCHLD` on a thread of its own until it is closed, and asks after its own children
 /// only. It needs no loop: attaching has no effect. A handler's closure runs on the loop of the
-/// thread that added it, or on the watcher's thread if it has none.
+/// thread that added it. If that thread has none, it runs on the watcher's thread.
 ///
 /// The close restores the signal's earlier disposition, unless other code has changed it.
 ///

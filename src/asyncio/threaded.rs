@@ -20,8 +20,8 @@ use super::{
 use crate::{asyncio::EventLoop, restart::trace, sys::signal_mask, types::WatchError};
 
 /// Waits for each child on a thread of its own. It needs no loop: attaching has no effect, and it
-/// is active until it is closed. A handler's closure runs on the loop of the thread that added it,
-/// or on the waiting thread if it has none.
+/// is active until it is closed. A handler's closure runs on the loop of the thread that added it.
+/// If that thread has none, it runs on the waiting thread.
 ///
 /// asyncio's `ThreadedChildWatcher`, but a handler can be replaced and removed, and a waiting
 /// thread ends with its handler and with the watcher.

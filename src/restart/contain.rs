@@ -1,5 +1,5 @@
-//! Foreign code: what a host's `tracing` layers, handlers, destructors and wakers do is run here, so
-//! that no panic of theirs reaches the library's bookkeeping.
+//! Foreign code: runs the host's `tracing` layers, handlers, destructors and wakers, so that no
+//! panic of theirs reaches the library's bookkeeping.
 
 use std::{
     any::Any,
@@ -9,19 +9,19 @@ use std::{
 
 use super::trace;
 
-/// What a panic said.
+/// The message of a panic.
 pub(crate) fn message_of(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     text.unwrap_or("a panic without a message").to_owned()
 }
 
-/// Runs code that is not the library's own. A panic of it is logged and goes no further.
+/// Runs code that is not the library's own. A panic of that code is logged and goes no further.
 pub(crate) fn contain<R>(whose: impl fmt::Display, run: impl FnOnce() -> R) -> Option<R> {
     match catch_unwind(AssertUnwindSafe(run)) {
         Ok(done) => Some(done),
         Err(panic) => {
-            // `whose` may print a foreign value: inside the event's own guard.
+            // `whose` may print a foreign value: it prints inside the event's own guard.
             trace::error!(message = message_of(&*panic), "{whose} panicked");
             dispose(panic);
             None
@@ -29,12 +29,12 @@ pub(crate) fn contain<R>(whose: impl fmt::Display, run: impl FnOnce() -> R) -> O
     }
 }
 
-/// As [`contain`], for what the library tells its host: a panic there cannot be told.
+/// As [`contain`], for what the library reports to its host: a panic there cannot be reported.
 pub(crate) fn contain_silently<R>(run: impl FnOnce() -> R) -> Option<R> {
     catch_unwind(AssertUnwindSafe(run)).map_err(dispose).ok()
 }
 
-/// Drops what a panic carried, which can panic once more.
+/// Drops a panic's payload, which can panic once more.
 pub(crate) fn dispose(panic: Box<dyn Any + Send>) {
     if let Err(another) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
         mem::forget(another);

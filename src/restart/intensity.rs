@@ -1,15 +1,15 @@
-//! Restart intensity and back-off: pure, given the time from outside.
+//! Restart intensity and back-off: pure; the caller passes the time in.
 
 use std::{
     collections::VecDeque,
     time::{Duration, Instant},
 };
 
-/// How many restarts within how long are borne: OTP's rule for supervisors (`intensity` and
-/// `period`). One more, and the policy shuts down and says why.
+/// How many restarts are allowed within which time: OTP's rule for supervisors (`intensity` and
+/// `period`). After one more, the policy shuts down and says why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Intensity {
-    /// Restarts that are borne within `window`.
+    /// Restarts that are allowed within `window`.
     pub restarts: usize,
     /// The window in which they are counted.
     pub window: Duration,
@@ -22,8 +22,8 @@ impl Default for Intensity {
     }
 }
 
-/// The first restart within a window comes at once, the second after this, each further one after
-/// twice the time of the one before.
+/// The first restart within a window comes at once, the second after this time, and each later one
+/// after twice the time of the one before.
 const BACK_OFF: Duration = Duration::from_millis(5);
 
 /// The longest back-off.
@@ -54,7 +54,7 @@ impl Restarts {
         self.intensity.window
     }
 
-    /// Takes a panic at `now` in, not before the last one.
+    /// Records a panic at `now`, which is not before the last one.
     pub(crate) fn panicked(&mut self, now: Instant) -> Verdict {
         self.recent.push_back(now);
         while self.recent.front().is_some_and(|&at| now - at > self.intensity.window) {

@@ -1,4 +1,4 @@
-//! Supervision of the library's own parts: catch the panic, back off, restart, or give up. And the
+//! Supervision of the library's own parts: catch the panic, back off, restart, or give up. Also the
 //! guard around foreign code.
 
 mod contain;

@@ -1,5 +1,5 @@
-//! `Sticky`: a value that is set once and waited for by many. A waker that panics keeps no other
-//! one from being woken, which tokio's `SetOnce` does not promise.
+//! `Sticky`: a value that is set once and that many tasks wait for. All wakers are woken even if
+//! one of them panics, which tokio's `SetOnce` does not promise.
 
 use std::{
     fmt,
@@ -26,10 +26,10 @@ impl<T> Sticky<T> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sets the value and wakes all who wait; a second value is ignored.
+    /// Sets the value and wakes all waiting tasks; a second value is ignored.
     pub(crate) fn set(&self, value: T) {
         if self.value.set(value).is_ok() {
-            // The guard is gone before the wakers are.
+            // The lock is released before the wakers run.
             let wakers = self.waiting().take();
             drop(wakers);
         }
@@ -69,7 +69,7 @@ impl<'a, T> Future for Waiting<'a, T> {
         let waker = context.waker().clone();
         let replaced = {
             let mut waiting = sticky.waiting();
-            // Who sets it takes the wakers afterwards, under this lock.
+            // `set` stores the value first, and then takes the wakers under this lock.
             match sticky.get() {
                 Some(_) => Some(waker),
                 None => waiting.leave(&mut self.key, waker),

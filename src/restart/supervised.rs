@@ -1,4 +1,4 @@
-//! A supervised actor: its context, polled under `catch_unwind` and restarted in place.
+//! A supervised actor: its context is polled under `catch_unwind` and restarted in place.
 //!
 //! actix's own `Supervisor` never restarts after a panic, and has neither back-off nor intensity.
 //! Here the address and the queued messages outlive a panic; only the message that panicked is
@@ -23,7 +23,7 @@ use tokio::time::{Sleep, sleep};
 use super::{Intensity, Restarts, Verdict, dispose, message_of, trace};
 use crate::{PolicyStopped, types::Part};
 
-/// Counts the panics of the actors on one thread, and decides.
+/// Counts the panics of the actors on one thread, and decides what to do.
 pub(crate) struct Supervisor {
     restarts: RefCell<Restarts>,
     restarted: Box<dyn Fn(Part, String)>,
@@ -85,7 +85,7 @@ impl Supervisor {
     }
 }
 
-/// What to do about a panic: to restart after this time, or to give up for this reason. Says so.
+/// Decides about a panic: restart after this time, or give up for this reason. Logs it.
 pub(crate) fn judge(
     restarts: &mut Restarts,
     part: Part,
@@ -113,12 +113,12 @@ where
     supervisor: Rc<Supervisor>,
     back_off: Option<Pin<Box<Sleep>>>,
     relay: Arc<Relay>,
-    /// Wakes by the relay.
+    /// Wakes through the relay.
     waker: Waker,
 }
 
-/// Wakes the actor's task, as long as that is there. A mailbox keeps its waker for as long as anyone
-/// has the address, and a task's own waker would keep the runtime, and what that has open, with it.
+/// Wakes the actor's task while the task exists. A mailbox keeps its waker while an address of the
+/// actor exists, and a task's own waker would keep the runtime and its open descriptors, too.
 #[derive(Default)]
 struct Relay(Mutex<Option<Waker>>);
 
@@ -171,7 +171,7 @@ impl<A: Actor<Context = Context<A>> + Supervised> Future for SupervisedActor<A> 
                     return Poll::Ready(());
                 }
             }
-            // After a panic the actor's state is rebuilt by `restarting` from what lives outside.
+            // After a panic, `restarting` rebuilds the actor's state from what lives outside of it.
             let relayed = &mut std::task::Context::from_waker(&this.waker);
             let polled = catch_unwind(AssertUnwindSafe(|| Pin::new(&mut this.actor).poll(relayed)));
             match polled {

@@ -1,11 +1,11 @@
-//! Events and spans for the host's `tracing` subscriber, whose layers are foreign code: a panic of
+//! Events and spans for the host's `tracing` subscriber. Its layers are foreign code: a panic of
 //! theirs ends nothing of the library's.
 
 use tracing::Span;
 
 use super::contain::contain_silently;
 
-/// Tells an event, as `tracing`'s macro of that name.
+/// Emits an event, as `tracing`'s macro of that name.
 macro_rules! event {
     ($level:ident, $($event:tt)*) => {
         $crate::restart::contain_silently(|| tracing::$level!($($event)*)).unwrap_or_default()
@@ -22,8 +22,8 @@ pub(crate) use event;
 pub(crate) use info_event as info;
 pub(crate) use warn_event as warn;
 
-/// A child's span, from its spawn to its close. Boxed, and not there if no subscriber wants it: it
-/// is large.
+/// A child's span, from its spawn to its close. Boxed, since it is large; `None` if no subscriber
+/// wants it.
 #[derive(Debug)]
 pub(crate) struct ChildSpan(Option<Box<Span>>);
 
@@ -39,7 +39,7 @@ impl ChildSpan {
         ChildSpan(None)
     }
 
-    /// Tells events inside the span.
+    /// Emits events inside the span.
     pub(crate) fn tell(&self, events: impl FnOnce()) {
         match &self.0 {
             Some(span) => contain_silently(|| span.in_scope(events)).unwrap_or_default(),

@@ -1,5 +1,5 @@
 //! `Wakers` and `WaitList`: wakers are foreign code, so they are taken under a lock and woken after
-//! it, each contained by itself.
+//! its release, each contained by itself.
 
 use std::{collections::BTreeMap, mem, task::Waker};
 
@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use super::contain;
 
-/// Wakers that were taken out of what a lock protects. Its drop wakes them: let it outlive the guard.
+/// Wakers that were taken from under a lock. Its drop wakes them: let it outlive the guard.
 #[derive(Debug, Default)]
 #[must_use]
 pub(crate) struct Wakers(SmallVec<[Waker; 1]>);
@@ -26,14 +26,14 @@ impl Drop for Wakers {
     }
 }
 
-/// Drops what may run foreign code.
+/// Drops a value whose drop may run foreign code.
 pub(crate) fn drop_contained<T>(value: T) {
     contain("a destructor", || drop(value));
 }
 
-/// Those who wait for one thing. Each names its place by a key that it keeps.
+/// The tasks that wait for one thing. Each names its entry by a key that it keeps.
 ///
-/// Boxed: each child has such lists, and few are ever used.
+/// Boxed: each child has two lists, and most stay empty.
 #[derive(Debug, Default)]
 pub(crate) struct WaitList(Option<Box<Waiting>>);
 
@@ -44,8 +44,8 @@ struct Waiting {
 }
 
 impl WaitList {
-    /// Leaves a waker, in the place of the one that `key` names. Returns that one: it must be
-    /// dropped outside the lock.
+    /// Leaves a waker, in place of the earlier one of `key`. Returns the earlier one: drop it
+    /// outside the lock.
     pub(crate) fn leave(&mut self, key: &mut Option<u64>, waker: Waker) -> Option<Waker> {
         let waiting = self.0.get_or_insert_default();
         let earlier = key.and_then(|key| waiting.wakers.get_mut(&key));
@@ -58,7 +58,7 @@ impl WaitList {
         None
     }
 
-    /// Takes back what `key` names.
+    /// Removes and returns the waker of `key`.
     pub(crate) fn forget(&mut self, key: u64) -> Option<Waker> {
         self.0.as_mut()?.wakers.remove(&key)
     }
@@ -68,7 +68,7 @@ impl WaitList {
         self.0.as_ref().is_none_or(|waiting| waiting.wakers.is_empty())
     }
 
-    /// Takes all of them.
+    /// Takes all wakers.
     pub(crate) fn take(&mut self) -> Wakers {
         let mut wakers = Wakers::default();
         // The keys go on: a later one must not name another's place.

@@ -10,17 +10,17 @@ use super::{ChildId, Part};
 pub enum SpawnStep {
     /// Checking the command: an empty program, a NUL byte in a name, argument or variable.
     CheckCommand,
-    /// PidPoller the child watcher, which is not active (asyncio's rule: nothing is spawned then).
+    /// Asking the child watcher: it is not active (asyncio's rule: nothing is spawned then).
     CheckWatcher,
     /// Reserving the pipes and the other descriptors (`EMFILE`, `ENFILE`).
     ReserveDescriptors,
     /// Preparing what the child reads as its standard input.
     PrepareStdin,
-    /// Opening the terminal that it is to run on, or giving it control of that.
+    /// Opening the child's terminal, or giving the child control of it.
     OpenTerminal,
     /// Making the process itself (`EAGAIN`: `RLIMIT_NPROC` or the PID limit; `ENOMEM`).
     CreateProcess,
-    /// Joining the process group that was named.
+    /// Joining the named process group.
     JoinGroup,
     /// Entering the working directory.
     EnterDirectory,
@@ -74,11 +74,11 @@ pub enum StartError {
         /// What the operating system said.
         source: io::Error,
     },
-    /// Neither `clone3` nor `clone` gives a process with its pidfd here, so no child could be run:
-    /// a sandbox refuses both, or the kernel is older than 5.4.
+    /// Neither `clone3` nor `clone` makes a process with its pidfd here, so no child can run: a
+    /// sandbox refuses both, or the kernel is older than 5.4.
     #[error("cannot start the policy: no process can be launched here: {0}")]
     Launch(#[source] io::Error),
-    /// The driver that was asked for does not work here.
+    /// The requested driver does not work here.
     #[error("the `{driver}` pipe driver is not available: {source}")]
     Driver {
         /// The driver's name.
@@ -89,23 +89,23 @@ pub enum StartError {
     /// The log's bound is too small.
     #[error("the log cannot be bound to {bytes} bytes: it needs {least} at least")]
     LogBound {
-        /// What was asked for.
+        /// The requested bound.
         bytes: u64,
-        /// What is needed.
+        /// The smallest possible bound.
         least: u64,
     },
-    /// The bound of what is spilled to files is too small.
+    /// The bound of the spill files is too small.
     #[error("files cannot be bound to {bytes} bytes: they need {least} at least")]
     SpillBound {
-        /// What was asked for.
+        /// The requested bound.
         bytes: u64,
-        /// What is needed.
+        /// The smallest possible bound.
         least: u64,
     },
-    /// The log is to spill, and there is no directory for it.
+    /// The log is to spill, and no directory was given.
     #[error("`Overflow::Spill` needs a directory: `PolicyBuilder::spill`")]
     NoSpillDirectory,
-    /// The process-wide policy has no child watcher to give.
+    /// The process-wide policy could not provide a child watcher.
     #[error(transparent)]
     ChildWatcher(#[from] WatchError),
     /// `ACTIX_PROCESS_DRIVER` names no driver.
@@ -117,7 +117,7 @@ pub enum StartError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SignalError {
-    /// The child has ended (or is not one of this policy's): nothing was signalled.
+    /// The child has ended (or belongs to another policy): nothing was signalled.
     #[error("cannot signal {0}: it has ended")]
     Ended(ChildId),
     /// The kernel refused.
@@ -137,10 +137,10 @@ pub enum SignalError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TerminalError {
-    /// The child runs on none.
+    /// The child does not run on a terminal.
     #[error("{0} does not run on a terminal")]
     None(ChildId),
-    /// It is closed: the child has ended, or it was hung up.
+    /// The terminal is closed: the child has ended, or the terminal was hung up.
     #[error("the terminal of {0} is closed")]
     Closed(ChildId),
     /// The kernel refused.
@@ -162,7 +162,7 @@ impl StartError {
     }
 }
 
-/// Why a policy is no longer there.
+/// Why a policy has stopped.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PolicyStopped {
@@ -181,12 +181,12 @@ pub enum PolicyStopped {
         /// The last panic's message.
         message: String,
     },
-    /// The pipe driver failed in a way that no retry mends.
+    /// The pipe driver failed in a way that no retry repairs.
     #[error("the policy gave up: the pipe driver failed: {0}")]
     DriverFailed(String),
 }
 
-/// A child could not be watched, or a watcher not be attached.
+/// A child could not be watched, or a watcher could not be attached.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WatchError {
@@ -212,13 +212,14 @@ pub enum WatchError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StdinError {
-    /// The input was ended before, by [`ChildStdin::write_eof`](crate::ChildStdin::write_eof) or [`ChildStdin::abort`](crate::ChildStdin::abort).
+    /// The input was ended before, by [`ChildStdin::write_eof`](crate::ChildStdin::write_eof) or
+    /// [`ChildStdin::abort`](crate::ChildStdin::abort).
     #[error("the child's standard input was ended before")]
     Ended,
-    /// The child does not read it any more: it has ended or closed it (`EPIPE`).
+    /// The child no longer reads its input: the child has ended or closed it (`EPIPE`).
     #[error("the child does not read its standard input any more: {0}")]
     Unread(#[source] io::Error),
-    /// Water marks that make no sense.
+    /// The low water mark is above the high one, or the high one is 0.
     #[error("the low water mark {low} is above the high one {high}, or that is 0")]
     Marks {
         /// The low mark.

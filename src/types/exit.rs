@@ -14,9 +14,9 @@ pub struct Exit {
     pub pid: i32,
     /// The program as the command named it.
     pub program: Arc<str>,
-    /// How it ended.
+    /// How the child ended.
     pub status: ExitStatus,
-    /// What it used.
+    /// What the child used.
     pub usage: ResourceUsage,
     /// From just before the spawn to the reaping.
     pub wall_time: Duration,
@@ -29,10 +29,10 @@ pub struct Exit {
     pub seq: Seq,
 }
 
-/// A child has ended. Sent once to each matching subscriber, after everything that the child itself
-/// wrote has its place in the log, and without waiting for descendants that hold its pipes.
+/// A child has ended. Each matching subscriber gets this once, after everything that the child
+/// itself wrote has its place in the log, and without waiting for descendants that hold its pipes.
 ///
-/// asyncio's `process_exited()` promises neither half: it may come before the last
+/// asyncio's `process_exited()` promises neither: it may come before the last
 /// `pipe_data_received()`, and `connection_lost()` waits for every holder of the pipe.
 ///
 /// Cheap to clone: all copies share one [`Exit`], whose fields it derefs to.

@@ -1,5 +1,5 @@
 //! The crate's identities: children, sequence numbers, turns, subscriptions.
-//! Everything is keyed by these; a PID or a descriptor number is only ever data.
+//! They are the crate's only keys; a PID or a descriptor number is only data.
 
 use std::{
     fmt,
@@ -34,11 +34,11 @@ identity! {
 }
 identity! {
     /// A place in the merged log. The sequence starts at 0 and has no holes: every chunk and every
-    /// lifecycle fact takes the next number, in the order in which the read loop observed them.
+    /// lifecycle fact takes the next number, in the order in which the read loop observes them.
     Seq, ""
 }
 identity! {
-    /// One turn of the read loop. Facts of the same turn were found together: the kernel gives no
+    /// One turn of the read loop. Facts of the same turn were found together: the kernel has no
     /// order between two pipes that are both non-empty at one read, so they count as concurrent.
     Turn, "turn#"
 }
@@ -48,14 +48,14 @@ identity! {
 }
 
 impl ChildId {
-    /// A new one. Through the whole program, so that two policies share no id.
+    /// A new id, unique in the whole program, so that two policies share none.
     pub(crate) fn fresh() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         ChildId(NEXT.fetch_add(1, Relaxed))
     }
 }
 
-/// From the bare number that [`Seq::get`] gave, for readers that go on where an earlier one stopped.
+/// From the bare number that [`Seq::get`] returned, for a reader that continues an earlier one.
 impl From<u64> for Seq {
     fn from(number: u64) -> Self {
         Seq(number)

@@ -1,21 +1,21 @@
 //! `Overflow` and `Quota`: what happens when the log, or one child's part of it, is full.
 
-/// What happens when a lossless reader is a whole log behind, named by its cost. And the same of one
+/// What happens when a lossless reader is a whole log behind, named by its cost. Also for one
 /// child's share ([`Command::log_share`](crate::Command::log_share)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Overflow {
     /// Reading pauses, and the children block as on a full pipe, until the reader has caught up.
-    /// Without a lossless reader, the oldest entries go.
+    /// Without a lossless reader, the oldest entries are dropped.
     #[default]
     Block,
-    /// The oldest entries go, also those that a reader still wants; a counted
-    /// [`Gap`](crate::log::Gap) stands in their place. Nobody ever blocks.
+    /// The oldest entries are dropped, also those that a reader still wants; a counted
+    /// [`Gap`](crate::log::Gap) takes their place. No child ever blocks.
     DropOldest,
     /// The oldest entries that a lossless reader still wants go to files in the directory given to
-    /// [`PolicyBuilder::spill`](crate::PolicyBuilder::spill), and come back when they are read. When
-    /// those are full, too, it is as [`Block`](Overflow::Block). While a reader reads them it holds
-    /// so much of them as is a quarter of the log's bound, and 1 MiB at most.
+    /// [`PolicyBuilder::spill`](crate::PolicyBuilder::spill), and come back when they are read. If
+    /// the files are full too, this is as [`Block`](Overflow::Block). A reader of the files holds
+    /// as much of them in memory as a quarter of the log's bound, and at most 1 MiB.
     Spill,
 }
 

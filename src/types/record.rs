@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{ChildId, ExitStatus, ResourceUsage};
 
-/// The record of an exit. Its slot keeps it; the status pipe only tells that it is there, since a
-/// descendant of the child's may read what is in a pipe of ours, or write into it.
+/// The record of an exit. `Process` keeps it; the status pipe only tells that it exists, since a
+/// descendant of the child may read from our pipes, or write into them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ExitRecord {
     pub(crate) child: ChildId,

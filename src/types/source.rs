@@ -4,7 +4,7 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Source {
-    /// Standard output (and standard error, where the command sends both down one pipe).
+    /// Standard output (and standard error, if the command sends both to one pipe).
     Stdout,
     /// Standard error.
     Stderr,

@@ -7,17 +7,17 @@ use nix::sys::signal::Signal;
 /// How a child ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ExitStatus {
-    /// It returned from `main` or called `exit` with this code, 0 to 255.
+    /// The child returned from `main` or called `exit` with this code, 0 to 255.
     Code(i32),
-    /// A signal ended it.
+    /// A signal ended the child.
     Signaled {
         /// The signal's number.
         signal: i32,
         /// Whether the kernel wrote (or tried to write) a core file.
         core_dumped: bool,
     },
-    /// Someone else took the status: another part of the program waited for it, or `SIGCHLD` is
-    /// ignored and the kernel reaped the child by itself. What the child returned cannot be known.
+    /// Other code took the status: another part of the program waited for the child, or `SIGCHLD`
+    /// is ignored and the kernel reaped it. What the child returned cannot be known.
     Lost,
 }
 
@@ -46,8 +46,8 @@ impl ExitStatus {
         }
     }
 
-    /// The status as asyncio's child watchers give it: the exit code, the negative signal number,
-    /// or 255 where the status is lost.
+    /// The status in the form of asyncio's child watchers: the exit code, the negative signal
+    /// number, or 255 if the status is lost.
     #[must_use]
     pub fn returncode(self) -> i32 {
         match self {
@@ -57,8 +57,8 @@ impl ExitStatus {
         }
     }
 
-    /// The status as a shell's `$?` gives it: the exit code, 128 plus the signal number, or 255
-    /// where the status is lost.
+    /// The status in the form of a shell's `$?`: the exit code, 128 plus the signal number, or 255
+    /// if the status is lost.
     #[must_use]
     pub fn shell_code(self) -> u8 {
         let code = match self {
@@ -86,8 +86,8 @@ impl fmt::Display for ExitStatus {
     }
 }
 
-/// What a child used until it was reaped, itself and the descendants that it waited for
-/// (`getrusage(2)`). All zero where the status is [`ExitStatus::Lost`].
+/// What a child used until it was reaped, together with the descendants that it waited for
+/// (`getrusage(2)`). All zero if the status is [`ExitStatus::Lost`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ResourceUsage {
