@@ -1,12 +1,12 @@
-//! A new process that borrows this one's memory until it runs its program: `clone3`, or `clone` where
-//! a sandbox refuses that one (containers do: its flags cannot be filtered).
+//! A new process that borrows this one's memory until it runs its program: by `clone3`, or by
+//! `clone` if a sandbox refuses `clone3` (containers do: its flags cannot be filtered).
 //!
-//! The C library's `posix_spawn` does the same with some 130 more system calls a child, tells no step
-//! that failed, and gives no pidfd with the process: one that is opened afterwards can name a
-//! stranger if something else in the program has reaped the child meanwhile.
+//! The C library's `posix_spawn` does the same with some 130 more system calls a child. It does not
+//! say which step failed, and returns no pidfd with the process. A pidfd that is opened afterwards
+//! can name a stranger, if other code in the program has reaped the child meanwhile.
 //!
 //! The process is made without an exit signal, and gets `SIGCHLD` from the kernel when it executes
-//! its program. Until then no `wait` of the host's sees it: one that fails on its way is ours alone.
+//! its program. Until then no `wait` of the host sees it: a launch that fails is ours alone.
 
 #[cfg(target_arch = "x86_64")]
 use std::arch::asm;
@@ -31,7 +31,7 @@ use super::{
     wait,
 };
 
-/// A stack for children: one at a time, since the parent's thread stands still meanwhile.
+/// A stack for children, one at a time, since the parent's thread stands still meanwhile.
 #[derive(Debug)]
 pub(crate) struct Stack(Box<[Aligned]>);
 
@@ -48,12 +48,12 @@ impl Stack {
     }
 }
 
-/// Why there is no child.
+/// Why no child was launched.
 #[derive(Debug)]
 pub(crate) enum NotLaunched {
     /// The kernel made no process.
     NotCreated(Errno),
-    /// The process failed in this step, has ended and is reaped.
+    /// The process failed in this step; it has ended and is reaped.
     Failed(BirthStep, io::Error),
     /// A signal ended the process before it ran its program; it is reaped.
     Killed(wait::Ended),
@@ -70,11 +70,11 @@ pub(crate) enum Way {
 /// What works here: 0 if that is not known yet, 1 for `clone3`, 2 for `clone`.
 static WORKS: AtomicU8 = AtomicU8::new(0);
 
-/// The way that works here, found by trying. What a sandbox or the kernel refuses is remembered.
+/// The way that works here, found by trying. A refusal by a sandbox or the kernel is remembered.
 ///
 /// # Errors
 ///
-/// What the kernel said to the last way, if none works.
+/// The kernel's answer to the last way, if none works.
 pub(crate) fn way() -> io::Result<Way> {
     match WORKS.load(SeqCst) {
         0 => {}
@@ -92,18 +92,18 @@ pub(crate) fn way() -> io::Result<Way> {
     Ok(way)
 }
 
-/// From now on `clone` is used: a filter that came later can refuse `clone3`.
+/// From now on `clone` is used: a filter that was installed later can refuse `clone3`.
 pub(crate) fn clone3_is_refused() {
     WORKS.store(2, SeqCst);
 }
 
-/// Whether an error says that the call is not to be had here, now or later.
+/// Whether an error says that the call is not available here, now or later.
 pub(crate) fn is_refusal(errno: Option<i32>) -> bool {
     matches!(errno, Some(libc::ENOSYS | libc::EINVAL | libc::EPERM))
 }
 
-/// Makes a process that does nothing, and does with it what is done with children. The host's `wait`
-/// does not see it.
+/// Makes a process that does nothing, and probes and reaps it as a child. The host's `wait` does
+/// not see it.
 fn attempt(way: Way, stack: &mut Stack) -> io::Result<()> {
     extern "C" fn nothing(_: *mut c_void) -> libc::c_int {
         // SAFETY: ends the process, and touches nothing of the memory that it shares.
@@ -115,14 +115,14 @@ fn attempt(way: Way, stack: &mut Stack) -> io::Result<()> {
         make(way, stack, &expected, Entry { run: nothing, with: ptr::null_mut() })
     });
     made.map_err(|errno| io::Error::from_raw_os_error(errno as i32))?;
-    // An old kernel takes the flag and gives no pidfd.
+    // An old kernel accepts the flag and returns no pidfd.
     let pidfd = take(&expected).ok_or(Errno::ENOSYS)?;
     let probed = pidfd::probe(&pidfd);
     wait::discard(&pidfd);
     probed
 }
 
-/// A birth that is under way, seen from other threads.
+/// A launch that is under way, seen from other threads.
 #[derive(Debug, Default)]
 pub(crate) struct UnderWay(Mutex<State>);
 
@@ -133,7 +133,7 @@ struct State {
     pidfd: Option<Arc<AtomicI32>>,
 }
 
-/// A clone call that fails after it has stored the pidfd takes far less: its number may be reused.
+/// A clone call that stores the pidfd and then fails takes far less. Then the number may be reused.
 const SURELY_MADE: Duration = Duration::from_millis(10);
 
 impl UnderWay {
@@ -141,8 +141,8 @@ impl UnderWay {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Signals a child that does not get to its program: one that hangs in its exec, or was stopped
-    /// just before it.
+    /// Signals a child that does not get to its program: it hangs in its exec, or was stopped just
+    /// before it.
     pub(crate) fn signal(&self, signal: Signal) {
         let state = self.lock();
         if state.since.is_none_or(|since| since.elapsed() < SURELY_MADE) {
@@ -152,22 +152,22 @@ impl UnderWay {
         if number >= 0 {
             // SAFETY: the thread that waits for the birth takes the descriptor under this lock only.
             let pidfd = unsafe { BorrowedFd::borrow_raw(number) };
-            // ESRCH: it has just ended.
+            // ESRCH: the child has just ended.
             let _ = pidfd::signal(pidfd, signal);
         }
     }
 }
 
-/// The child's side of a birth, in the memory that both share.
+/// The child's side of a launch, in the memory that parent and child share.
 struct Shared<'a, 'b> {
     birth: &'a mut Birth<'b>,
     failure: Option<(BirthStep, i32)>,
 }
 
-/// Makes the process and returns when it runs its program: its PID and its pidfd. To be called on a
+/// Makes the process. When it runs its program, returns its PID and its pidfd. Call this on a
 /// thread that has every signal blocked.
 ///
-/// The child starts with no signal blocked and each at its default, but for those that were ignored
+/// The child starts with no signal blocked and each at its default, except those that were ignored
 /// when this program was started.
 pub(crate) fn launch(
     way: Way,
@@ -185,7 +185,7 @@ pub(crate) fn launch(
     let pidfd = {
         let mut state = under_way.lock();
         *state = State::default();
-        // A call that failed may have left a number there.
+        // A failed call may have left a number there.
         made.ok().and_then(|_| take(&number))
     };
     let pid = made.map_err(NotLaunched::NotCreated)?;
@@ -202,14 +202,14 @@ pub(crate) fn launch(
     }
 }
 
-/// The descriptor that the kernel has stored, if it has.
+/// The descriptor that the kernel stored, if any.
 fn take(number: &AtomicI32) -> Option<OwnedFd> {
     let number = number.swap(-1, SeqCst);
     // SAFETY: the kernel stored a new pidfd there, and it is taken once.
     (number >= 0).then(|| unsafe { OwnedFd::from_raw_fd(number) })
 }
 
-/// The child's life up to its program. It shares the parent's memory: only system calls here.
+/// The child until its program runs. It shares the parent's memory: only system calls here.
 extern "C" fn child(shared: *mut c_void) -> libc::c_int {
     let shared = shared.cast::<Shared<'_, '_>>();
     // SAFETY: only `launch` starts this, with a `Shared` that the standing parent keeps. All that
@@ -230,7 +230,7 @@ struct Entry {
 
 const FLAGS: i32 = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD;
 
-/// Makes a process, whose PID it returns; its pidfd is stored in `pidfd`.
+/// Makes a process and returns its PID; its pidfd is stored in `pidfd`.
 ///
 /// # Safety
 ///
@@ -263,7 +263,7 @@ struct CloneArguments {
     tls: u64,
 }
 
-/// Only x86-64's entry of the new process is written down here.
+/// Only x86-64's entry of the new process is written here.
 #[cfg(not(target_arch = "x86_64"))]
 unsafe fn clone3(_: &mut Stack, _: &AtomicI32, _: Entry) -> Result<i32, Errno> {
     Err(Errno::ENOSYS)
@@ -283,8 +283,8 @@ unsafe fn clone3(stack: &mut Stack, pidfd: &AtomicI32, entry: Entry) -> Result<i
         ..CloneArguments::default()
     };
     let result: i64;
-    // The child comes back from the system call on its own stack, with nothing on it, and with this
-    // thread's registers: it can only call on.
+    // The child leaves the system call on its own, empty stack, with this thread's registers: it
+    // can only call further.
     // SAFETY: as the caller promises; the parent's side is a plain system call.
     unsafe {
         asm!(

@@ -1,4 +1,4 @@
-//! Sockets that tell who wrote: `SO_PASSCRED` and `SCM_CREDENTIALS`, which only Linux has.
+//! Sockets that name the writing process: `SO_PASSCRED` and `SCM_CREDENTIALS`, Linux only.
 
 use std::{
     io::{self, IoSliceMut},
@@ -17,21 +17,21 @@ use nix::{
 
 use crate::restart::trace;
 
-/// A socket that is only written to, and the one that receives from it `(receiver, writer)`; both
-/// blocking and closed on exec. The kernel keeps with each write who made it, and never gives what
-/// two writers wrote in one read.
+/// A socket that receives, and one that is only written to: `(receiver, writer)`. Both are blocking
+/// and closed on exec. The kernel keeps the writing process with each write, and never returns the
+/// bytes of two writers in one read.
 pub(crate) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     let (receiver, writer) =
         socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::SOCK_CLOEXEC)?;
     setsockopt(&receiver, sockopt::PassCred, &true)?;
-    // An urgent byte stays in its place.
+    // An urgent byte stays in its place among the others.
     setsockopt(&receiver, sockopt::OobInline, &true)?;
-    // Closing what somebody sends along can take long (a socket that lingers), and whoever receives
-    // it has to. From Linux 6.16 on the sender is refused instead.
+    // Closing a descriptor that is sent along can take long (a socket that lingers), and the
+    // receiver must close it. From Linux 6.16 on the kernel refuses the sender instead.
     if let Err(error) = refuse_descriptors(&receiver) {
         trace::debug!(%error, "descriptors that children send along are received and closed");
     }
-    // Whoever reads from its standard output finds it at its end.
+    // A process that reads from its standard output finds it at its end.
     shutdown(writer.as_raw_fd(), Shutdown::Read)?;
     Ok((receiver, writer))
 }
@@ -39,7 +39,7 @@ pub(crate) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
 /// The kernel's number; neither nix nor libc has it yet.
 const SO_PASSRIGHTS: i32 = 83;
 
-/// Has the kernel refuse descriptors that somebody wants to send along, from Linux 6.16 on.
+/// Makes the kernel refuse descriptors that are sent along, from Linux 6.16 on.
 fn refuse_descriptors(receiver: &OwnedFd) -> nix::Result<i32> {
     let no = 0_i32;
     let (value, len) = ((&raw const no).cast(), size_of::<i32>() as u32);
@@ -49,11 +49,10 @@ fn refuse_descriptors(receiver: &OwnedFd) -> nix::Result<i32> {
     })
 }
 
-/// Receives what one process wrote, without waiting, and the process; `None` where that is in
-/// another PID namespace. Nothing at all at the end.
+/// Receives what one process wrote, without waiting, and the process; `None` if the process is in
+/// another PID namespace. Returns 0 bytes at the end.
 pub(crate) fn receive(socket: impl AsFd, into: &mut [u8]) -> Result<(usize, Option<i32>), Errno> {
-    // Room for the credentials and nothing else: descriptors that somebody sends along are closed
-    // by the kernel.
+    // Room for the credentials only: the kernel closes descriptors that are sent along.
     let mut control = cmsg_space!(UnixCredentials);
     let mut into = [IoSliceMut::new(into)];
     let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
@@ -62,8 +61,8 @@ pub(crate) fn receive(socket: impl AsFd, into: &mut [u8]) -> Result<(usize, Opti
     Ok((len, writer(&control)))
 }
 
-/// The process that the control data name. Read by hand: nix gives nothing of data that were cut
-/// short, as they are where something was sent along.
+/// The process that the control data name. Parsed by hand: if something was sent along, the data
+/// are cut short, and nix returns nothing of them.
 fn writer(control: &[u8]) -> Option<i32> {
     let number = |place: usize| {
         let bytes = control.get(place..place + size_of::<i32>())?;
@@ -81,7 +80,7 @@ fn writer(control: &[u8]) -> Option<i32> {
 mod tests {
     use super::*;
 
-    /// What comes with a descriptor is told with its writer, or refused where the kernel can.
+    /// Bytes that come with a descriptor have their writer, or are refused if the kernel can.
     #[test]
     fn descriptors_that_are_sent_along_are_not_received() {
         use nix::sys::socket::{ControlMessage, sendmsg};

@@ -1,5 +1,5 @@
 //! The signals that were ignored when this program was started, as by `nohup`: its children ignore
-//! them, too. What the program has changed since is its own affair.
+//! them, too. What the program has changed since does not count.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -9,7 +9,7 @@ pub(super) const LAST: i32 = 64;
 /// A bit for each signal, the lowest for number 1.
 static IGNORED_AT_START: AtomicU64 = AtomicU64::new(0);
 
-/// Run by the loader before `main`: later, the program may have changed what it was started with.
+/// The loader runs this before `main`: later, the program may have changed its dispositions.
 #[cfg(target_os = "linux")]
 #[used]
 // SAFETY: the section holds addresses of functions like this one, which needs nothing but the kernel.
@@ -33,15 +33,15 @@ fn bit(signal: i32) -> u64 {
     1 << (signal - 1)
 }
 
-/// Whether a child is to ignore the signal. `SIGCHLD` and `SIGPIPE` it never does: a program that
-/// waits for children of its own, or writes into a pipe, relies on their defaults.
+/// Whether a child is to ignore the signal. It never ignores `SIGCHLD` and `SIGPIPE`: a program
+/// that waits for children of its own, or writes into a pipe, relies on their defaults.
 fn stays_ignored(signal: i32) -> bool {
     !matches!(signal, libc::SIGCHLD | libc::SIGPIPE)
         && IGNORED_AT_START.load(Relaxed) & bit(signal) != 0
 }
 
-/// Gives a signal the disposition that programs start with. The C library keeps two signals to
-/// itself, and the kernel refuses `SIGKILL` and `SIGSTOP`.
+/// Sets a signal to the disposition that programs start with. The C library reserves two signals,
+/// and the kernel refuses `SIGKILL` and `SIGSTOP`.
 ///
 /// # Safety
 ///
@@ -52,8 +52,8 @@ pub(super) unsafe fn reset(signal: i32) {
     unsafe { set(signal, if ignored { libc::SIG_IGN } else { libc::SIG_DFL }) };
 }
 
-/// Sets a disposition that is not a handler. Past the C library, which takes a lock of the program's
-/// for `SIGABRT`: a child that is killed while it has that would keep it for ever.
+/// Sets a disposition that is not a handler. Bypasses the C library, which takes a lock of the
+/// program for `SIGABRT`: a child that is killed while it has that would keep it for ever.
 ///
 /// # Safety
 ///

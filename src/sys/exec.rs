@@ -1,5 +1,5 @@
-//! A child's life between its birth and its program. It shares its parent's memory until then, so
-//! everything here is system calls on what the parent has laid out.
+//! A child between its clone and its program. It shares its parent's memory until then, so
+//! everything here is system calls on what the parent has prepared.
 
 use std::{
     ffi::{CStr, c_char},
@@ -22,36 +22,36 @@ pub(crate) enum BirthStep {
     Execute,
 }
 
-/// Everything that the child needs, made before it exists: it may not allocate.
+/// Everything that the child needs, made before the child exists: it may not allocate.
 #[derive(Debug)]
 pub(crate) struct Birth<'a> {
-    /// The process group to join; 0 for one of its own.
+    /// The process group to join; 0 for a new one.
     pub(crate) group: Option<i32>,
-    /// Standard input is a terminal, and is to control a session of the child's own: that is a new
-    /// group, too.
+    /// Whether standard input is a terminal that controls a new session of the child. A session is
+    /// a new group, too.
     pub(crate) terminal: bool,
     pub(crate) directory: Option<&'a CStr>,
-    /// The descriptors, and the numbers that the child shall know them by.
+    /// The descriptors, each with the number that it has in the child.
     pub(crate) descriptors: Vec<(BorrowedFd<'a>, RawFd)>,
-    /// The paths at which the program may be; the first that can be executed is.
+    /// The paths at which the program may be; the first that can be executed is run.
     pub(crate) programs: &'a CStrings,
     pub(crate) arguments: &'a CStrings,
     pub(crate) environment: &'a CStrings,
-    /// `/bin/sh`, a place for the path of a script, and the arguments without their first one.
+    /// `/bin/sh`, a place for a script's path, and the arguments without their first one.
     pub(crate) shell: ShellArguments,
 }
 
 /// Strings in the form that `execve` takes.
 #[derive(Debug)]
 pub(crate) struct CStrings {
-    /// Owns what the pointers point to; not touched after they were made.
+    /// Owns what the pointers point to; never changed.
     _bytes: Vec<u8>,
     /// Ends with a null pointer.
     pointers: Vec<*const c_char>,
 }
 
 impl CStrings {
-    /// Each string is the concatenation of its parts, none of which may have a NUL byte.
+    /// Each string is the concatenation of its parts, which may have no NUL byte.
     pub(crate) fn new<'a>(strings: impl IntoIterator<Item = [&'a [u8]; 3]>) -> Self {
         let mut bytes = Vec::with_capacity(1024);
         let mut starts = Vec::with_capacity(32);
@@ -68,7 +68,7 @@ impl CStrings {
 
 const SHELL: &CStr = c"/bin/sh";
 
-/// The arguments of a shell that runs the program as a script, as `execvp` has it.
+/// The arguments of a shell that runs the program as a script, as `execvp` does.
 #[derive(Debug)]
 pub(crate) struct ShellArguments(Vec<*const c_char>);
 
@@ -80,7 +80,7 @@ impl ShellArguments {
     }
 }
 
-/// Comes back only with the step that failed, and why in `errno`.
+/// Returns only if a step failed: returns that step, with the reason in `errno`.
 ///
 /// # Safety
 ///
@@ -88,7 +88,7 @@ impl ShellArguments {
 pub(super) unsafe fn prepare_and_execute(birth: &mut Birth<'_>) -> BirthStep {
     // SAFETY: system calls on descriptors, strings and numbers that live in `birth`.
     unsafe {
-        // First of all: a signal to the parent's group is not for a child that has its own.
+        // First, since a signal to the parent's group is not for a child with its own.
         if birth.terminal {
             if libc::setsid() < 0 {
                 return BirthStep::JoinGroup;
@@ -113,8 +113,8 @@ pub(super) unsafe fn prepare_and_execute(birth: &mut Birth<'_>) -> BirthStep {
     BirthStep::Execute
 }
 
-/// Gives the descriptors their numbers; `dup2` takes CLOEXEC off. A descriptor that has one of the
-/// numbers itself is moved out of the way first: the parent may run with its own streams closed.
+/// Gives the descriptors their numbers; `dup2` takes CLOEXEC off. A descriptor that already has one
+/// of the numbers is moved away first: the parent may run with its own streams closed.
 ///
 /// # Safety
 ///
@@ -128,7 +128,7 @@ unsafe fn place(descriptors: &mut [(BorrowedFd<'_>, RawFd)]) -> bool {
         for at in 0..descriptors.len() {
             let mut moved = descriptors[at].0.as_raw_fd();
             while is_taken(descriptors, moved) {
-                // The lowest that is free, which can be one of the numbers, too.
+                // The lowest free number, which can be one of the numbers, too.
                 moved = libc::fcntl(moved, libc::F_DUPFD_CLOEXEC, 0);
                 if moved < 0 {
                     return false;
@@ -142,8 +142,8 @@ unsafe fn place(descriptors: &mut [(BorrowedFd<'_>, RawFd)]) -> bool {
     }
 }
 
-/// Tries each path, as `execvp` does: what is not there is passed over, a program that may not be
-/// executed is remembered if no other one can be, and a script without `#!` is run by `/bin/sh`.
+/// Tries each path, as `execvp` does. A missing program is passed over, a program that may not be
+/// executed is remembered if no other can be, and `/bin/sh` runs a script without `#!`.
 ///
 /// # Safety
 ///
@@ -156,7 +156,7 @@ unsafe fn execute(birth: &mut Birth<'_>) {
     unsafe {
         let is_only_one = (*at).is_null() || (*at.add(1)).is_null();
         while !(*at).is_null() {
-            // Looked for while the signals are blocked: see `unblocked`.
+            // Checked while the signals are blocked: see `unblocked`.
             if is_only_one || exists(*at) {
                 unblocked(|| libc::execve(*at, arguments, environment));
                 if Errno::last_raw() == libc::ENOEXEC {
@@ -183,15 +183,15 @@ unsafe fn exists(path: *const c_char) -> bool {
     unsafe { libc::stat(path, &mut mem::zeroed()) == 0 }
 }
 
-/// Executes with no signal blocked, which is how a program starts, and comes back with all of them
-/// blocked if there is none to execute. A child that is stopped before its program runs would keep
+/// Executes with no signal blocked, which is how a program starts. Returns with all of them blocked
+/// if the program cannot be executed. A child that is stopped before its program runs would keep
 /// the parent's thread standing still:
 ///
 /// 1. Ctrl-Z stops the parent's group while the child is on its way: `SIGTSTP` is pending.
-/// 2. The child ignores the signal for a moment, which makes the kernel forget it.
-/// 3. It unblocks the signals and executes: from the exec on, a stop is the program's own. One that
-///    comes between the last two system calls is made good by the parent, which continues a child
-///    that takes long.
+/// 2. The child ignores the signal for a moment, so that the kernel forgets it.
+/// 3. It unblocks the signals and executes: from the exec on, a stop is the program's own. If a
+///    stop comes between the last two system calls, the parent continues the child when it takes
+///    long.
 ///
 /// # Safety
 ///
@@ -202,7 +202,7 @@ unsafe fn unblocked(execute: impl FnOnce() -> libc::c_int) {
         let (mut none, mut all) = (mem::zeroed(), mem::zeroed());
         libc::sigemptyset(&mut none);
         libc::sigfillset(&mut all);
-        // A terminal's own last: what comes after it is the shortest.
+        // `SIGTSTP` last: the time after it is the shortest.
         for signal in [libc::SIGTTIN, libc::SIGTTOU, libc::SIGTSTP] {
             dispositions::set(signal, libc::SIG_IGN);
             dispositions::reset(signal);

@@ -1,4 +1,4 @@
-//! Process groups as `/proc` shows them: the kernel counts zombies as members of a group, and an
+//! Process groups as `/proc` shows them. The kernel counts zombies as members of a group, and an
 //! orphan's zombie can stay for ever in a container whose first process reaps none.
 
 use std::{collections::HashSet, fs, io};
@@ -9,8 +9,8 @@ use nix::errno::Errno;
 ///
 /// # Errors
 ///
-/// If `/proc` cannot be listed, or a process that is there cannot be read: then a group may have
-/// members that are not seen.
+/// If `/proc` cannot be listed, or an existing process cannot be read: then a group may have members
+/// that are not seen.
 pub(crate) fn alive() -> io::Result<HashSet<i32>> {
     let mut groups = HashSet::new();
     for entry in fs::read_dir("/proc")? {
@@ -27,14 +27,14 @@ pub(crate) fn alive() -> io::Result<HashSet<i32>> {
     Ok(groups)
 }
 
-/// A process that has ended since the listing, and another user's where `/proc` is private.
+/// A process that has ended since the listing, or another user's if `/proc` is private.
 fn is_passed_over(error: &io::Error) -> bool {
     let errno = error.raw_os_error().map(Errno::from_raw);
     matches!(errno, Some(Errno::ENOENT | Errno::ESRCH | Errno::EACCES | Errno::EPERM))
 }
 
-/// The group of a process, unless that is a zombie: its first thread is one, and it has no other.
-/// The name, in parentheses, may hold anything.
+/// The group of a process, unless the process is a zombie: its first thread is a zombie, and it has
+/// no other. The name, in parentheses, may hold anything.
 fn group_if_alive(stat: &[u8]) -> Option<i32> {
     let after_name = stat.iter().rposition(|byte| *byte == b')')? + 1;
     let mut fields = stat[after_name..].split(|byte| *byte == b' ').filter(|it| !it.is_empty());

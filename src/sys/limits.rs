@@ -11,7 +11,7 @@ use crate::restart::trace;
 
 static RAISED: Once = Once::new();
 
-/// The soft limit that the program had, and the one that it has since; equal if it was not raised.
+/// The soft limit before it was raised, and after; equal if it was not raised.
 static BEFORE: AtomicU64 = AtomicU64::new(0);
 static SINCE: AtomicU64 = AtomicU64::new(0);
 
@@ -32,9 +32,9 @@ pub(crate) fn raise_open_files() {
     });
 }
 
-/// In a child, before its program runs: gives it the limit that the program had, unless the program
-/// has set one of its own since. A program that walks through all numbers that a descriptor can have
-/// takes long with a high limit, and `select` cannot take the high ones.
+/// In a child, before its program runs: restores the limit that the parent had, unless the parent
+/// has set one of its own since. A program that walks through all possible descriptor numbers takes
+/// long with a high limit, and `select` cannot take the high ones.
 pub(super) fn restore_open_files() {
     let (before, since) = (BEFORE.load(SeqCst), SINCE.load(SeqCst));
     if before == since {

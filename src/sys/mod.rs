@@ -1,8 +1,8 @@
 //! The system calls that the crate makes itself: thin, and safe from the outside.
 //!
 //! nix and rustix are used wherever they have the call; `unsafe` in this module is only for what
-//! they lack. What only Linux has is in files of its own: [`clone`], [`credentials`], [`dispositions`], [`exec`], [`groups`], [`pidfd`],
-//! [`stdin_file`] and [`terminal`].
+//! they lack. Linux-only calls are in files of their own: [`clone`], [`credentials`],
+//! [`dispositions`], [`exec`], [`groups`], [`pidfd`], [`stdin_file`] and [`terminal`].
 
 pub(crate) mod clone;
 pub(crate) mod credentials;

@@ -13,13 +13,13 @@ const PIDFD_SIGNAL_PROCESS_GROUP: libc::c_uint = 1 << 2;
 
 /// Opens the pidfd of a child of this process that has not been reaped. Closed on exec.
 ///
-/// 1. Something else in the program reaps the child, and another process gets its PID.
+/// 1. Other code in the program reaps the child, and another process gets its PID.
 /// 2. The PID is opened: the pidfd names a stranger.
-/// 3. The kernel is asked for a child by the pidfd itself: a stranger is none.
+/// 3. The kernel is asked for a child by the pidfd itself: a stranger is no child.
 ///
 /// # Errors
 ///
-/// `ECHILD` if there is no such child, and what the kernel says else.
+/// `ECHILD` if the PID is no child's, or any other error of the kernel.
 pub(crate) fn open(pid: i32) -> io::Result<OwnedFd> {
     let pid = rustix::process::Pid::from_raw(pid).ok_or(Errno::ECHILD)?;
     let pidfd = match rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()) {
@@ -30,12 +30,12 @@ pub(crate) fn open(pid: i32) -> io::Result<OwnedFd> {
     Ok(pidfd)
 }
 
-/// Whether the process can be asked after by its pidfd, alive or not reaped.
+/// Whether the process, alive or not reaped, can be asked after by its pidfd.
 pub(super) fn probe(pidfd: impl AsFd) -> io::Result<()> {
     send(pidfd.as_fd(), 0, 0)
 }
 
-/// Signals the process. `ESRCH` once it has been reaped, whatever has its number by then.
+/// Signals the process. Returns `ESRCH` once it was reaped, even if its number is in use again.
 pub(crate) fn signal(pidfd: impl AsFd, signal: Signal) -> io::Result<()> {
     send(pidfd.as_fd(), signal as libc::c_int, 0)
 }
@@ -45,12 +45,12 @@ pub(crate) fn signal_group(pidfd: impl AsFd, signal: Signal) -> io::Result<()> {
     send(pidfd.as_fd(), signal as libc::c_int, PIDFD_SIGNAL_PROCESS_GROUP)
 }
 
-/// Whether the process group that the process leads or led has a member, be it a zombie. An error
+/// Whether the process group that the process leads or led has a member, also a zombie. An error
 /// other than `ESRCH` says nothing of it (`EINVAL` before Linux 6.9).
 pub(crate) fn probe_group(pidfd: impl AsFd) -> io::Result<bool> {
     match send(pidfd.as_fd(), 0, PIDFD_SIGNAL_PROCESS_GROUP) {
         Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(false),
-        // It is there, and not ours to signal.
+        // The group exists, and we may not signal it.
         Err(error) if error.raw_os_error() == Some(libc::EPERM) => Ok(true),
         sent => sent.map(|()| true),
     }

@@ -23,25 +23,25 @@ pub(crate) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
 /// instead of sixteen.
 pub(crate) fn pair_for_a_record() -> io::Result<(OwnedFd, OwnedFd)> {
     let (reader, writer) = pair()?;
-    // A longer one does as well.
+    // If this fails, a longer pipe works as well.
     let _ = fcntl(&reader, FcntlArg::F_SETPIPE_SZ(4096));
     Ok((reader, writer))
 }
 
-/// What a pipe that is fed holds, if the kernel lets it (`fs.pipe-user-pages-soft`): with the usual
-/// 64 KiB, feeder and child wake each other all the time.
+/// The size of a child's input pipe, if the kernel allows it (`fs.pipe-user-pages-soft`): with the
+/// usual 64 KiB, writer and child wake each other all the time.
 const FED: i32 = 256 * 1024;
 
-/// Makes a pipe hold more, where that is allowed: for one that was seen full. The user's quota is
-/// not used up for children that are fed little.
+/// Makes a pipe hold more, if that is allowed. Only for a pipe that was seen full, so that pipes
+/// with little input do not use up the user's quota.
 pub(crate) fn enlarge(pipe: impl AsFd) {
     if let Err(error) = fcntl(pipe, FcntlArg::F_SETPIPE_SZ(FED)) {
         trace::debug!(%error, "a pipe keeps its usual size");
     }
 }
 
-/// Makes the read end non-blocking, for a driver that asks pipes in turn. The write end, which
-/// has an open file of its own, stays as it is.
+/// Makes the read end non-blocking, for a driver that asks pipes in turn. The write end has an open
+/// file of its own, and stays as it is.
 pub(crate) fn set_nonblocking(pipe: impl AsFd) -> io::Result<()> {
     fcntl(pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
     Ok(())
@@ -52,17 +52,17 @@ pub(crate) fn readable(pipe: impl AsFd) -> io::Result<usize> {
     Ok(usize::try_from(rustix::io::ioctl_fionread(pipe)?).unwrap_or(usize::MAX))
 }
 
-/// No offset: where the pipe is.
+/// No offset: the pipe's current position.
 const HERE: u64 = u64::MAX;
 
-/// Reads what the pipe holds, also if its descriptor waits for more: another process may have taken
-/// what was there a moment ago. `EAGAIN` if it is empty, 0 at its end.
+/// Reads what the pipe holds, without waiting even if its descriptor does: another process may have
+/// taken the bytes a moment ago. Returns `EAGAIN` if it is empty, 0 at its end.
 pub(crate) fn read_now(pipe: impl AsFd, into: &mut [u8]) -> Result<usize, Errno> {
     #[cfg(target_os = "linux")]
     {
         let buffers = &mut [std::io::IoSliceMut::new(into)];
         match rustix::io::preadv2(&pipe, buffers, HERE, ReadWriteFlags::NOWAIT) {
-            // A kernel that has no such read has no ring either: the descriptor itself never waits.
+            // A kernel without this read has no ring either: the descriptor itself never waits.
             Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => {}
             read => return read.map_err(|error| Errno::from_raw(error.raw_os_error())),
         }
@@ -70,7 +70,7 @@ pub(crate) fn read_now(pipe: impl AsFd, into: &mut [u8]) -> Result<usize, Errno>
     nix::unistd::read(pipe, into)
 }
 
-/// Writes what the pipe takes at once: somebody else may have filled it.
+/// Writes what the pipe takes at once: another process may have filled it.
 pub(crate) fn write_now(pipe: impl AsFd, bytes: &[u8]) -> Result<usize, Errno> {
     #[cfg(target_os = "linux")]
     {

@@ -1,5 +1,5 @@
-//! Directories and files that only their owner can read, made and opened by descriptors: no later
-//! `chdir` and no symbolic link leads elsewhere.
+//! Directories and files that only their owner can read. They are made and opened by descriptors:
+//! no later `chdir` and no symbolic link leads elsewhere.
 
 use std::{
     ffi::OsString,
@@ -19,26 +19,26 @@ use rustix::{
     process::geteuid,
 };
 
-/// What only the owner may do.
+/// The owner's rights; others have none.
 const DIRECTORY: Mode = Mode::RWXU;
 const FILE: Mode = Mode::RUSR.union(Mode::WUSR);
 
 const OPEN: OFlags = OFlags::CLOEXEC.union(OFlags::NOFOLLOW);
 
-/// A directory that the user has named, to make something in it. Its own name may be a link.
+/// A directory that the user has named, to make something in it. The name may be a link.
 pub(crate) fn named(path: &Path) -> io::Result<OwnedFd> {
-    // No right to read it is needed.
+    // This needs no right to read it.
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     Ok(openat(CWD, path, flags, Mode::empty())?)
 }
 
-/// The same, to read what is in it.
+/// As [`named`], to list the directory.
 pub(crate) fn named_to_list(path: &Path) -> io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     Ok(openat(CWD, path, flags, Mode::empty())?)
 }
 
-/// Makes a new directory, whatever the umask. Where it cannot be made private there is none.
+/// Makes a new directory, whatever the umask. It is removed if it cannot be made private.
 pub(crate) fn make(parent: impl AsFd, name: &str) -> io::Result<OwnedFd> {
     let parent = parent.as_fd();
     mkdirat(parent, name, DIRECTORY)?;
@@ -61,7 +61,7 @@ fn open_made(parent: impl AsFd, name: &str) -> io::Result<OwnedFd> {
         opened => opened?,
     };
     let stat = fstat(&made)?;
-    // In a directory that others can write to, it can have been exchanged meanwhile.
+    // If others can write to the parent, it may have been exchanged meanwhile.
     if stat.st_uid != geteuid().as_raw() {
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it belongs to another user"));
     }
@@ -94,8 +94,8 @@ pub(crate) fn make_file(directory: impl AsFd, name: &str) -> io::Result<File> {
     Ok(file.into())
 }
 
-/// Opens a regular file to read it. `None` where it is none: what waits at its opening, or does
-/// something at it, is not opened.
+/// Opens a regular file to read it. Returns `None` for anything else: opening a special file can
+/// block, or have an effect.
 pub(crate) fn open_file(
     directory: impl AsFd,
     name: impl rustix::path::Arg + Copy,
@@ -104,7 +104,7 @@ pub(crate) fn open_file(
     if !is_regular(statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW)?) {
         return Ok(None);
     }
-    // It can have been exchanged meanwhile: it is looked at once more, and nothing is waited for.
+    // It may have been exchanged meanwhile: check once more, and wait for nothing.
     let flags = OPEN | OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = match openat(&directory, name, flags, Mode::empty()) {
         Err(Errno::LOOP | Errno::NXIO) => return Ok(None),
@@ -113,7 +113,7 @@ pub(crate) fn open_file(
     Ok(is_regular(fstat(&file)?).then(|| file.into()))
 }
 
-/// Whether a name is a directory's own, and no link to one.
+/// Whether a name is a directory itself, and no link to one.
 pub(crate) fn is_directory(parent: impl AsFd, name: impl rustix::path::Arg) -> io::Result<bool> {
     let stat = statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)?;
     Ok(FileType::from_raw_mode(stat.st_mode) == FileType::Directory)

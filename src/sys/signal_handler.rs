@@ -1,9 +1,9 @@
-//! One signal handler for every listener of this process, and the disposition as it was before.
+//! One signal handler for every listener of this process, and the earlier disposition.
 //!
-//! The handler adds to an eventfd for each signal and then calls the handler that was there before.
-//! Nobody reads the eventfd: each listener has its own copy registered edge-triggered with its
-//! reactor, and every addition is a new edge for all of them. So any number of threads can listen,
-//! and the handler knows none of them.
+//! The handler adds to an eventfd for each signal and then calls the earlier handler. The eventfd
+//! is never read: each listener has its own copy registered edge-triggered with its reactor, and
+//! every addition is a new edge for all of them. So any number of threads can listen, and the
+//! handler knows none of them.
 
 use std::{
     array, io, mem,
@@ -26,11 +26,11 @@ use crate::restart::trace;
 /// Linux's signals are numbered from 1 to 64.
 const SIGNALS: usize = 65;
 
-/// For each signal the descriptor that the handler writes to; -1 where nobody listens.
+/// For each signal the descriptor that the handler writes to; -1 without a listener.
 static WAKE: [AtomicI32; SIGNALS] = [const { AtomicI32::new(-1) }; SIGNALS];
-/// For each signal the handler that was there before; 0 where there was none to call.
+/// For each signal the earlier handler; 0 if there was none to call.
 static BEFORE: [AtomicUsize; SIGNALS] = [const { AtomicUsize::new(0) }; SIGNALS];
-/// How often each signal has come. An eventfd that nobody reads tells a new listener of old ones.
+/// How often each signal has come. An unread eventfd also shows a new listener old signals.
 static COUNT: [AtomicUsize; SIGNALS] = [const { AtomicUsize::new(0) }; SIGNALS];
 /// How many threads are in the handler now.
 static INSIDE: AtomicUsize = AtomicUsize::new(0);
@@ -43,7 +43,7 @@ struct Listened {
     listeners: usize,
     wake: Option<EventFd>,
     before: Option<libc::sigaction>,
-    /// Someone has put a handler over ours, which may call ours: it is not to be installed again.
+    /// Other code has put a handler over ours that may call ours: do not install ours again.
     covered: bool,
 }
 
@@ -51,12 +51,12 @@ fn listened() -> MutexGuard<'static, [Listened; SIGNALS]> {
     LISTENED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A listener's hold of a signal's handler. With the last one the earlier disposition returns,
-/// unless someone has changed it meanwhile.
+/// A listener's hold of a signal's handler. The drop of the last one restores the earlier
+/// disposition, unless other code has changed it meanwhile.
 #[derive(Debug)]
 pub(crate) struct Listener {
     signal: i32,
-    /// Warned of a foreign handler.
+    /// Whether the warning of a foreign handler was logged.
     told: AtomicBool,
 }
 
@@ -80,7 +80,7 @@ fn number(signal: i32) -> Option<usize> {
 }
 
 impl Listener {
-    /// A descriptor whose read readiness has a new edge with every signal. It is not to be read.
+    /// A descriptor whose read readiness has a new edge with every signal. Do not read it.
     pub(crate) fn edges(&self) -> io::Result<OwnedFd> {
         let listened = listened();
         match &listened[self.signal as usize].wake {
@@ -94,7 +94,7 @@ impl Listener {
         count(self.signal)
     }
 
-    /// Whether the handler is in its place. Warns once where it is not.
+    /// Whether our handler is in its place. Warns once if it is not.
     pub(crate) fn in_place(&self) -> bool {
         let in_place = is_ours(self.signal);
         if !in_place && !self.told.swap(true, SeqCst) {
@@ -120,14 +120,14 @@ impl Drop for Listener {
             Some(before) if is_ours(self.signal) => {
                 // SAFETY: it is what the kernel gave at the installation.
                 unsafe { libc::sigaction(self.signal, &before, ptr::null_mut()) };
-                // What was called before stays: a handler that is under way calls it yet.
+                // `BEFORE` stays as it is: a handler that is under way still calls it.
                 entry.before = None;
             }
             _ => entry.covered = true,
         }
         let covered = entry.covered;
         WAKE[self.signal as usize].store(-1, SeqCst);
-        // A handler that has taken the descriptor's number may still write to it.
+        // A handler that has loaded the descriptor's number may still write to it.
         while INSIDE.load(SeqCst) > 0 {
             thread::yield_now();
         }
@@ -174,7 +174,7 @@ fn install(signal: i32, entry: &mut Listened) -> io::Result<()> {
     Ok(())
 }
 
-/// The handler: atomics, one `write`, and whatever was there before.
+/// The handler: atomics, one `write`, and a call of the earlier handler.
 extern "C" fn on_signal(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     let errno = Errno::last_raw();
     INSIDE.fetch_add(1, SeqCst);

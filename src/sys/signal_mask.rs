@@ -7,8 +7,8 @@ use std::{
 
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 
-/// A thread raises these itself, and the kernel ends the program if they are blocked then, past the
-/// host's handler for crashes.
+/// A thread raises these itself. If they are blocked then, the kernel ends the program without
+/// calling the host's handler for crashes.
 const FAULTS: [Signal; 6] = [
     Signal::SIGSEGV,
     Signal::SIGBUS,
@@ -18,12 +18,12 @@ const FAULTS: [Signal; 6] = [
     Signal::SIGSYS,
 ];
 
-/// Runs something with every signal blocked that another thread can take: threads that it starts
+/// Runs a closure with every signal blocked that another thread can take. Threads that it starts
 /// inherit the mask.
 pub(crate) fn with_all_blocked<R>(run: impl FnOnce() -> R) -> R {
     let mut all = SigSet::all();
     FAULTS.iter().for_each(|fault| all.remove(*fault));
-    // It fails for an invalid argument only.
+    // It fails only for an invalid argument.
     let before = all.thread_swap_mask(SigmaskHow::SIG_SETMASK);
     let done = run();
     if let Ok(before) = before {
@@ -32,8 +32,8 @@ pub(crate) fn with_all_blocked<R>(run: impl FnOnce() -> R) -> R {
     done
 }
 
-/// Starts a thread of the library's own: a write without a reader is `EPIPE` there and one over the
-/// limit of a file's size `EFBIG`, and the host's `sigwait` gets what is sent to the process.
+/// Starts a thread of the library's own. There a write without a reader is `EPIPE`, and one over
+/// the limit of a file's size `EFBIG`. The host's `sigwait` gets what is sent to the process.
 pub(crate) fn start_thread<T: Send + 'static>(
     builder: thread::Builder,
     run: impl FnOnce() -> T + Send + 'static,

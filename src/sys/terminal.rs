@@ -12,7 +12,7 @@ use rustix::{
 
 use super::pipe;
 
-/// A terminal: the parent's side, which never waits, and the child's: `(controller, terminal)`.
+/// A terminal `(controller, terminal)`: the parent's side, which never waits, and the child's.
 pub(crate) fn open(rows: u16, columns: u16, echo: bool) -> io::Result<(OwnedFd, OwnedFd)> {
     let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
     let controller = openpt(flags)?;
@@ -28,7 +28,7 @@ pub(crate) fn open(rows: u16, columns: u16, echo: bool) -> io::Result<(OwnedFd, 
     Ok((controller, terminal))
 }
 
-/// Sets the size; the terminal's foreground processes get `SIGWINCH` where it changes.
+/// Sets the size. The terminal's foreground processes get `SIGWINCH` if it changes.
 pub(crate) fn resize(controller: impl AsFd, rows: u16, columns: u16) -> io::Result<()> {
     let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
     Ok(tcsetwinsize(controller, size)?)

@@ -1,4 +1,4 @@
-//! The kernel's name of a thread, for one that cannot be joined.
+//! The kernel's id of a thread, for a thread that cannot be joined.
 
 use std::path::PathBuf;
 
@@ -12,7 +12,7 @@ impl ThreadId {
         ThreadId(nix::unistd::gettid().as_raw())
     }
 
-    /// Whether the thread is still there. Without `/proc`, it is not known to be.
+    /// Whether the thread still exists. False without `/proc`.
     pub(crate) fn is_alive(self) -> bool {
         PathBuf::from(format!("/proc/self/task/{}", self.0)).exists()
     }

@@ -14,12 +14,12 @@ use nix::{
 
 use crate::{ExitStatus, ResourceUsage};
 
-/// Which child is asked after.
+/// Which child to ask after.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Which<'a> {
-    /// The one that the pidfd names, whatever has its number by now.
+    /// The child that the pidfd names, even if its number is in use again.
     Pidfd(BorrowedFd<'a>),
-    /// The one that has this number now.
+    /// The child that has this number now.
     Pid(i32),
     /// Any child of this process.
     Any,
@@ -33,27 +33,27 @@ pub(crate) struct Ended {
     pub(crate) usage: ResourceUsage,
 }
 
-/// Whether an error of [`peek`] or [`reap`] says that there is no such child (any more).
+/// Whether an error of [`peek`] or [`reap`] says that the child does not exist (any more).
 pub(crate) fn is_gone(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::ECHILD)
 }
 
-/// Whether such a child has ended, without reaping it. `ECHILD` if there is none to wait for.
+/// Whether a child has ended, without reaping it. `ECHILD` if there is none to wait for.
 pub(crate) fn peek(which: Which<'_>) -> io::Result<Option<Ended>> {
     wait(which, libc::WNOHANG | libc::WNOWAIT)
 }
 
-/// Reaps such a child if it has ended.
+/// Reaps a child if it has ended.
 pub(crate) fn reap(which: Which<'_>) -> io::Result<Option<Ended>> {
     wait(which, libc::WNOHANG)
 }
 
-/// Reaps a process that a signal ended on the way to its program; `None` if it runs its program.
+/// Reaps a process that a signal ended before its program ran; `None` if the program runs.
 ///
-/// 1. The signal ends the process. The kernel lets its parent go on as soon as it has given up the
-///    memory, which is some time before it can be reaped: hence the wait.
-/// 2. A process has no exit signal until its exec, so `__WCLONE` finds it before the exec only. One
-///    that runs its program is `ECHILD` at once.
+/// 1. The signal ends the process. The kernel resumes its parent as soon as the process has given
+///    up the memory, some time before it can be reaped: hence the wait.
+/// 2. A process has no exit signal until its exec, so `__WCLONE` finds it before the exec only. For
+///    a process that runs its program the answer is `ECHILD` at once.
 pub(crate) fn reap_unborn(pidfd: BorrowedFd<'_>) -> Option<Ended> {
     loop {
         match wait(Which::Pidfd(pidfd), libc::__WCLONE) {
@@ -63,14 +63,14 @@ pub(crate) fn reap_unborn(pidfd: BorrowedFd<'_>) -> Option<Ended> {
     }
 }
 
-/// Reaps a process that has ended or is about to, and that is of no use.
+/// Reaps a process that is of no use and has ended, or is about to.
 pub(crate) fn discard(pidfd: impl AsFd) {
     let flags = WaitPidFlag::WEXITED | WaitPidFlag::__WALL;
     while waitid(Id::PIDFd(pidfd.as_fd()), flags) == Err(Errno::EINTR) {}
 }
 
 /// nix refuses the status of a child that a real-time signal ended, and neither nix nor rustix
-/// gives the rusage; wait4 does, but takes a PID and cannot peek.
+/// returns the rusage; wait4 does, but takes a PID and cannot peek.
 fn wait(which: Which<'_>, flags: libc::c_int) -> io::Result<Option<Ended>> {
     let (kind, id) = match which {
         Which::Pidfd(pidfd) => (libc::P_PIDFD, pidfd.as_raw_fd()),
