@@ -1,14 +1,14 @@
-//! `Pipeline`: commands each of which reads what the one before it writes.
+//! `Pipeline`: commands, each of which reads what the command before it writes.
 
 use super::{Command, OutputTo, Stdin};
 
-/// Commands in a row, as a shell's `first | second | third`: between two of them is a pipe of the
-/// kernel's own, whose bytes never come through this program nor into the log. Made by
+/// Commands in a row, as a shell's `first | second | third`. Between two of them is a pipe of the
+/// kernel's own, whose bytes go neither through this program nor into the log. Made by
 /// [`Command::pipe_to`], spawned by
 /// [`PolicyHandle::spawn_pipeline`](crate::PolicyHandle::spawn_pipeline).
 ///
-/// The first one's standard input and the last one's standard output are what their commands say,
-/// and so is everyone's standard error: by default the log, and with
+/// The first command chooses its standard input, and the last one its standard output. Each chooses
+/// its standard error: by default the log, and with
 /// [`ErrorTo::WithStdout`](crate::ErrorTo::WithStdout) the pipe to the next one (`|&`).
 #[derive(Clone, Debug)]
 #[must_use]
@@ -18,9 +18,9 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// Adds a command that reads the standard output of the last one: see [`Command::pipe_to`].
+    /// Adds a command that reads the last one's standard output: see [`Command::pipe_to`].
     pub fn pipe_to(mut self, next: Command) -> Self {
-        // The spawn puts the inner pipes in the place of these.
+        // The spawn replaces these by the inner pipes.
         self.earlier.push(self.last.stdout(OutputTo::Null));
         self.last = next.stdin(Stdin::Null);
         self
@@ -32,8 +32,8 @@ impl Pipeline {
 }
 
 impl Command {
-    /// A pipeline in which `next` reads this one's standard output. Where the two commands say
-    /// something else of these two streams, the pipeline has its way.
+    /// A pipeline in which `next` reads this command's standard output. The pipeline overrides what
+    /// the two commands say of these two streams.
     ///
     /// ```
     /// use actix_process::{Command, Policy};

@@ -18,9 +18,9 @@ pub enum ProcessGroup {
     /// The parent's: a terminal's Ctrl-C reaches parent and child.
     #[default]
     Inherit,
-    /// A new one that the child leads. A shutdown ends every member of the group, whether or not the
-    /// leader is still there and whether or not they hold pipes, so that descendants end with the child; and
-    /// the child itself, if it has left the group.
+    /// A new one that the child leads. A shutdown ends every member of the group, even if the
+    /// leader has ended or no member holds a pipe, so that descendants end with the child. It also
+    /// ends the child itself, if that has left the group.
     Own,
     /// The existing group with this id.
     Join(i32),
@@ -46,11 +46,11 @@ impl EnvChange {
 /// By default a child inherits the environment, the working directory and the process group, reads
 /// `/dev/null`, and has its standard output and standard error piped into the merged log.
 ///
-/// It starts with no signal blocked and each at its default, but for those that were ignored when this
-/// program was started (`nohup`), of which `SIGCHLD` and `SIGPIPE` are at their defaults all the same.
-/// Its soft limit of open descriptors is the one that this program had before the library raised it.
-/// A file that may be executed and is no program (a script without `#!`) is run by `/bin/sh`, as
-/// `execvp(3)` does.
+/// It starts with no signal blocked and each at its default, except those that were ignored when
+/// this program was started (`nohup`). Of these, `SIGCHLD` and `SIGPIPE` are at their defaults too.
+/// Its soft limit of open descriptors is the one that this program had before the library raised
+/// it. `/bin/sh` runs an executable file that is no program (a script without `#!`), as `execvp(3)`
+/// does.
 ///
 /// ```
 /// use actix_process::{Command, OutputTo};
@@ -65,10 +65,10 @@ impl EnvChange {
 ///
 /// # What other libraries have
 ///
-/// There is no `kill_on_drop`: a child lives until its policy ends, and a call of
-/// [`PolicyHandle::spawn`](crate::PolicyHandle::spawn) that is dropped before it returned is undone.
+/// There is no `kill_on_drop`: a child lives until its policy ends. But if a call of
+/// [`PolicyHandle::spawn`](crate::PolicyHandle::spawn) is dropped before it returned, it is undone.
 /// There is no `timeout`: race [`Child::wait`](crate::Child::wait) against a clock and
-/// [`stop`](crate::Child::stop) the child. `uid`, `gid` and `pre_exec` are not there yet.
+/// [`stop`](crate::Child::stop) the child. `uid`, `gid` and `pre_exec` do not exist yet.
 #[doc(alias = "kill_on_drop")]
 #[doc(alias = "timeout")]
 #[doc(alias = "uid")]
@@ -113,7 +113,7 @@ impl Command {
         }
     }
 
-    /// A command that runs `line` in `/bin/sh`, also if it begins with `-`.
+    /// A command that runs `line` in `/bin/sh`, even if it begins with `-`.
     pub fn shell(line: impl Into<OsString>) -> Self {
         Command::new("/bin/sh").args(["-c", "--"]).arg(line)
     }
@@ -158,13 +158,13 @@ impl Command {
         variables.into_iter().fold(self, |command, (key, value)| command.env(key, value))
     }
 
-    /// Takes an inherited variable out of the child's environment.
+    /// Removes an inherited variable from the child's environment.
     pub fn env_remove(mut self, key: impl Into<OsString>) -> Self {
         self.env.push(EnvChange::Remove(key.into()));
         self
     }
 
-    /// Inherits no variable at all, and forgets the changes made so far.
+    /// Inherits no variable, and forgets the changes made so far.
     pub fn env_clear(mut self) -> Self {
         self.env_clear = true;
         self.env.clear();
@@ -202,40 +202,41 @@ impl Command {
         self
     }
 
-    /// The child's own part of the log, in bytes, and what happens when it has used it up, while the
-    /// others go on: [`Block`](Overflow::Block), only this child waits until the slowest lossless
-    /// reader has read of it; [`DropOldest`](Overflow::DropOldest), the log holds no more of it than
-    /// this, and counted gaps stand in the place of the rest, which concern nobody else
-    /// ([`Gap::concerns`](crate::log::Gap::concerns)); [`Spill`](Overflow::Spill), what the slowest
-    /// lossless reader has not read goes to files. Without a share, only the log's own bound counts.
+    /// The child's own part of the log, in bytes, and what happens when it is used up; other
+    /// children go on. [`Block`](Overflow::Block): only this child waits, until the slowest
+    /// lossless reader has read of it. [`DropOldest`](Overflow::DropOldest): the log holds no more
+    /// of it than this; counted gaps replace the rest and concern no other child
+    /// ([`Gap::concerns`](crate::log::Gap::concerns)). [`Spill`](Overflow::Spill): what the slowest
+    /// lossless reader has not read goes to files. Without a share, only the log's own bound
+    /// counts.
     ///
-    /// `Spill` is as `Block` where the policy has no directory for it, and neither holds anything
-    /// back in a log that drops the oldest, which has no lossless readers.
+    /// `Spill` is as `Block` if the policy has no directory for it. In a log that drops the oldest,
+    /// neither holds anything back, since that log has no lossless readers.
     ///
-    /// A full pipe and one turn of reading come on top. What it wrote counts until it is closed.
+    /// A full pipe plus one read turn can exceed the limit. Output counts until the child is
+    /// closed.
     pub fn log_share(mut self, bytes: u64, overflow: Overflow) -> Self {
         self.share = Some(Quota { bytes, overflow });
         self
     }
 
-    /// Runs the child on a terminal of its own, which is its standard input, output and error,
-    /// whatever else is said of them, and its controlling terminal: it leads a new session and
-    /// process group. What it writes is [`Source::Stdout`](crate::Source::Stdout), with the
-    /// terminal's line ends (`\r\n`); [`Child::stdin`](crate::Child::stdin) is the keyboard, whose
-    /// end of input is the character 4 (Ctrl-D). [`Child::resize`](crate::Child::resize) changes the
-    /// size. With the child's own end the kernel sends `SIGHUP` to the terminal's foreground group;
-    /// who is left on it can go on writing, and that is told as
-    /// [`after_exit`](crate::log::Chunk::after_exit).
+    /// Runs the child on a terminal of its own: its standard input, output and error, whatever else
+    /// is said of them, and its controlling terminal. The child leads a new session and process
+    /// group. What it writes is [`Source::Stdout`](crate::Source::Stdout), with the terminal's line
+    /// ends (`\r\n`); [`Child::stdin`](crate::Child::stdin) is the keyboard, whose end of input is
+    /// the character 4 (Ctrl-D). [`Child::resize`](crate::Child::resize) changes the size. When the
+    /// child ends, the kernel sends `SIGHUP` to the terminal's foreground group. What remaining
+    /// processes write is marked as [`after_exit`](crate::log::Chunk::after_exit).
     ///
-    /// The kernel edits lines for a child that has not switched that off: of a line that is longer
-    /// than 4,095 bytes it keeps no more.
+    /// The kernel edits lines unless the child has switched that off: of a line that is longer than
+    /// 4,095 bytes it keeps no more.
     pub fn terminal(mut self, terminal: Terminal) -> Self {
         self.terminal = Some(terminal);
         self
     }
 
-    /// Gives the child a copy of this descriptor under this number, 3 or more: a socket that it is
-    /// to listen on, say. Numbers that are given twice are refused at the spawn.
+    /// Gives the child a copy of this descriptor under this number, 3 or more: a socket to listen
+    /// on, say. The spawn refuses a number that is given twice.
     pub fn descriptor(mut self, number: i32, descriptor: impl Into<OwnedFd>) -> Self {
         self.extra.push((number, Extra::Given(Arc::new(descriptor.into()))));
         self
@@ -250,14 +251,14 @@ impl Command {
 }
 
 impl Command {
-    /// Whether its child leads a process group of its own.
+    /// Whether the child leads a process group of its own.
     pub(crate) fn leads_group(&self) -> bool {
         self.group == ProcessGroup::Own || self.terminal.is_some()
     }
 }
 
-/// Takes the program, the arguments, the changes of the environment and the working directory. What
-/// std does not show is not taken: the streams, the user, the group, and a cleared environment.
+/// Takes the program, the arguments, the changes of the environment and the working directory. Does
+/// not take what std does not show: the streams, the user, the group, a cleared environment.
 impl From<&std::process::Command> for Command {
     fn from(other: &std::process::Command) -> Self {
         let mut command = Command::new(other.get_program()).args(other.get_args());
@@ -280,7 +281,7 @@ impl From<std::process::Command> for Command {
     }
 }
 
-/// Shows the program and how many arguments and variables there are; their contents may be secret.
+/// Shows the program and the numbers of arguments and variables; their contents may be secret.
 impl fmt::Debug for Command {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("Command")

@@ -6,23 +6,25 @@ use actix::Message;
 
 use crate::ChildId;
 
-/// A context in the merged log that several children write to, given to each by
-/// [`OutputTo::Shared`](crate::OutputTo::Shared). Their writes come in the kernel's own order, which is
-/// exact, and under the context's own id. The exit of a child comes after all that it wrote here.
+/// A context in the merged log that several children write to, by
+/// [`OutputTo::Shared`](crate::OutputTo::Shared). The log keeps their writes in the kernel's own
+/// order, which is exact, under the context's own id. A child's exit comes after all that it wrote
+/// here.
 ///
 /// A *plain* one ([`PolicyHandle::shared_output`](crate::PolicyHandle::shared_output)) is a pipe:
-/// which child wrote what is not known. A write of at most 4,096 bytes (`PIPE_BUF`) is never torn by
-/// another one; longer ones can be.
+/// it is not known which child wrote what. A write of at most 4,096 bytes (`PIPE_BUF`) is never
+/// torn by another one; longer ones can be.
 ///
-/// An *attributed* one ([`PolicyHandle::attributed_output`](crate::PolicyHandle::attributed_output))
-/// is a socket whose chunks carry the process that really wrote them
-/// ([`Chunk::writer`](crate::log::Chunk::writer)), descendants included, and never the bytes of two. A
-/// long write can come in several chunks with others' between. It is also what promise 6 asks for
-/// with children that are not trusted (see the crate's page). What it costs: each chunk is a system
-/// call, and a program that opens `/dev/stdout` by its name cannot, since that is a socket.
+/// An *attributed* one
+/// ([`PolicyHandle::attributed_output`](crate::PolicyHandle::attributed_output)) is a socket. Each
+/// chunk names the process that really wrote it, also a descendant
+/// ([`Chunk::writer`](crate::log::Chunk::writer)), and never has the bytes of two. A long write can
+/// come in several chunks with others' between. Promise 6 asks for this for children that are not
+/// trusted (see the crate's page). The cost: each chunk is a system call, and no program can open
+/// `/dev/stdout` by its name: that is a socket.
 ///
-/// All children have the one open file: what one of them does to that, it does to all
-/// (`O_NONBLOCK`, and of a socket a `shutdown`).
+/// All children share the one open file: what one of them does to it, it does to all (`O_NONBLOCK`,
+/// and `shutdown` of a socket).
 ///
 /// [`Fact::Closed`](crate::Fact::Closed) of the context comes when every child has let go of it and
 /// the last copy of this handle is dropped.
@@ -37,7 +39,7 @@ impl SharedOutput {
         SharedOutput { id, writer: Arc::new(writer) }
     }
 
-    /// The id under which its entries are in the log.
+    /// The id of its entries in the log.
     #[must_use]
     pub fn id(&self) -> ChildId {
         self.id
@@ -62,7 +64,7 @@ impl Eq for SharedOutput {}
 pub enum ShareOutput {
     /// A pipe: [`PolicyHandle::shared_output`](crate::PolicyHandle::shared_output).
     Plain,
-    /// A socket that tells who wrote:
+    /// A socket that names the writing process:
     /// [`PolicyHandle::attributed_output`](crate::PolicyHandle::attributed_output).
     Attributed,
 }

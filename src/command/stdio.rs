@@ -17,14 +17,14 @@ pub enum Stdin {
     Inherit,
     /// A pipe that [`Child::stdin`](crate::Child::stdin) writes to.
     Piped,
-    /// These bytes, then end of file. They are handed over as an in-memory file, so that no size
-    /// can block anyone and no writer has to outlive the spawn.
+    /// These bytes, then end of file. They are passed as an in-memory file, so that no size can
+    /// block the spawn and no writer has to outlive it.
     Bytes(Bytes),
     /// A copy of this descriptor, which is open for reading: see [`Stdin::file`].
     File(Arc<OwnedFd>),
 }
 
-/// How many bytes there are, never which.
+/// Shows how many bytes there are, never which.
 impl fmt::Debug for Stdin {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -41,8 +41,8 @@ impl Stdin {
     /// An open file, or anything else that a child can read: a socket, a terminal, the read end of
     /// a pipe. The child gets a copy of the descriptor, which is closed with the last clone of this.
     ///
-    /// Copies share one position: of two children that are given the same file, the second reads on
-    /// where the first one stopped.
+    /// Copies share one position: if two children get the same file, the second reads on where the
+    /// first one stopped.
     ///
     /// ```
     /// use std::{fs::File, io::Write};
@@ -122,7 +122,7 @@ pub enum OutputTo {
 
 impl OutputTo {
     /// An open file, or anything else that a child can write to. The child gets a copy of the
-    /// descriptor, which is closed with the last clone of this. Nothing of it is in the log.
+    /// descriptor, which is closed with the last clone of this. The log gets nothing of it.
     pub fn file(file: impl Into<OwnedFd>) -> Self {
         OutputTo::File(Arc::new(file.into()))
     }
@@ -140,10 +140,10 @@ impl From<OwnedFd> for OutputTo {
     }
 }
 
-/// What an extra descriptor of a child is.
+/// What a child's extra descriptor is.
 #[derive(Clone, Debug)]
 pub(crate) enum Extra {
-    /// A copy of this one.
+    /// A copy of this descriptor.
     Given(Arc<OwnedFd>),
     /// A pipe into the merged log.
     Log,
@@ -155,8 +155,8 @@ pub(crate) enum Extra {
 pub enum ErrorTo {
     /// To a place of its own.
     To(OutputTo),
-    /// Wherever standard output goes, on the same pipe, so that the order of the child's own
-    /// writes to both is kept (`2>&1`). The log tells such bytes as standard output.
+    /// To the same pipe as standard output, which keeps the order of the child's own writes to both
+    /// (`2>&1`). The log has these bytes as standard output.
     WithStdout,
 }
 

@@ -1,7 +1,7 @@
 //! `Terminal`: the pseudo-terminal that a child runs on.
 
-/// A terminal for a child, given to it by [`Command::terminal`](crate::Command::terminal): 24 rows
-/// of 80 columns that echo what is typed, unless told otherwise.
+/// A terminal for a child, for [`Command::terminal`](crate::Command::terminal): by default 24 rows
+/// of 80 columns that echo what is typed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 #[non_exhaustive]
@@ -18,13 +18,13 @@ impl Default for Terminal {
 }
 
 impl Terminal {
-    /// Of another size, in characters.
+    /// Sets another size, in characters.
     pub fn size(mut self, rows: u16, columns: u16) -> Self {
         (self.rows, self.columns) = (rows, columns);
         self
     }
 
-    /// Does not write to the output what is written to the input, until the child changes that.
+    /// Does not echo input to the output, until the child changes that.
     pub fn without_echo(mut self) -> Self {
         self.echo = false;
         self

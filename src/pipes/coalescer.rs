@@ -1,4 +1,4 @@
-//! Gathers small reads: those of one pipe that follow each other become one chunk.
+//! Gathers small reads: consecutive reads of one pipe become one chunk.
 
 use std::sync::Arc;
 
@@ -6,9 +6,9 @@ use bytes::Bytes;
 
 use super::{READ_BUFFER_LEN, ReadBuffer, ReadBufferPool};
 
-/// Turns what was read into shared chunks. Small reads are copied, those in a row behind each other,
-/// into memory of their chunk's own: who keeps a chunk keeps at most twice its bytes. A read that
-/// fills most of a read buffer is handed over as it is, without a copy.
+/// Turns the bytes of reads into shared chunks. Consecutive small reads are copied into their
+/// chunk's own memory, so that a chunk keeps at most twice its bytes. A read that fills most of a
+/// read buffer is handed over as it is, without a copy.
 #[derive(Debug)]
 pub(crate) struct Coalescer<K> {
     pool: Arc<ReadBufferPool>,
@@ -32,8 +32,8 @@ impl<K: Copy + PartialEq> Coalescer<K> {
         self.pool.take()
     }
 
-    /// Takes the `len` bytes that were read into `read_buffer` from the pipe `key`. Gives the read buffer back
-    /// where they were few enough to copy.
+    /// Takes the `len` bytes that were read into `read_buffer` from the pipe `key`. Returns the
+    /// read buffer if the bytes were few enough to copy.
     pub(crate) fn take_slab(
         &mut self,
         key: K,

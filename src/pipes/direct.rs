@@ -1,5 +1,5 @@
-//! `Direct`: reads what a context holds with calls of its own: an attributed one, each chunk with
-//! its writer, and a terminal.
+//! `Direct`: reads a context with calls of its own: an attributed context, each chunk with its
+//! writer, or a terminal.
 
 use std::collections::VecDeque;
 
@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use super::{Completion, PipeEnd, PipeEvent, PipeKey};
 use crate::pipes::{Coalescer, READ_BUFFER_LEN};
 
-/// So many reads of one context in one turn: the others want theirs.
+/// The most reads of one context in one turn, so that the others get theirs.
 const READS: usize = 16;
 
 /// What the reads share.
@@ -21,7 +21,7 @@ pub(super) struct Direct {
 }
 
 impl Direct {
-    /// Reads what is there, within the turn's room. Gives the end, or what failed.
+    /// Reads what the context holds, within the turn's room. Returns its end or failure, if any.
     pub(super) fn read(
         &mut self,
         key: PipeKey,

@@ -25,8 +25,8 @@ pub(crate) struct PipeKey {
     pub(crate) kind: PipeKind,
 }
 
-/// A driver's own name for a pipe that it reads: a slot, and the slot's generation, so that a
-/// late completion can never be taken for one of the slot's next pipe.
+/// A driver's own name for a pipe that it reads: a slot, and the slot's generation. So a late
+/// completion is never taken for one of the slot's next pipe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PipeToken {
     pub(super) slot: u32,
@@ -40,27 +40,27 @@ pub(crate) struct Completion {
     pub(crate) what: PipeEvent,
 }
 
-/// The kinds of finds.
+/// What a completion brings.
 #[derive(Debug)]
 pub(crate) enum PipeEvent {
     /// Bytes, in the pipe's order.
     Bytes(Bytes),
-    /// Bytes, and the process that wrote them where the context tells.
+    /// Bytes, and the process that wrote them, if the context tells it.
     From(Option<i32>, Bytes),
-    /// The end: nobody holds the other side any more. The driver has let go of the pipe.
+    /// The end: no process holds the other side any more. The driver has let go of the pipe.
     End,
-    /// The pipe cannot be read, or not be written. The driver has let go of it.
+    /// The pipe cannot be read or written. The driver has let go of it.
     Failed(io::Error),
-    /// So many bytes of the buffer in hand were written.
+    /// This many bytes of the buffer in hand were written.
     Written(usize),
 }
 
-/// What a driver that has failed gives up, for the next one.
+/// What a failed driver hands over to the next one.
 #[derive(Debug)]
 pub(crate) enum Held {
-    /// A context that it read.
+    /// A context that the driver read.
     Reader(PipeKey, PipeEnd),
-    /// A pipe that it wrote to, and the buffer in hand, of which nothing was written.
+    /// A pipe that the driver wrote to, and the buffer in hand, of which nothing was written.
     Writer(PipeKey, PipeEnd, Option<Bytes>),
 }
 
@@ -91,21 +91,21 @@ pub(crate) trait PipeDriver: fmt::Debug {
     /// The read end, while the driver reads it.
     fn pipe(&self, token: PipeToken) -> Option<&PipeEnd>;
 
-    /// Looks at this pipe in the next turn, however quiet it was.
+    /// Polls this pipe in the next turn, even if it was quiet for long.
     fn poll_soon(&mut self, token: PipeToken);
 
-    /// Whether an exit is found late without being told.
+    /// Whether the driver finds an exit late unless it is told.
     fn needs_poll_soon(&self) -> bool;
 
-    /// One turn: reads what is there, at most about `room` bytes of output (records are always
-    /// read), into `found`. The only place that may sleep, and only if `sleep` says so.
+    /// One turn: reads what the pipes hold into `found`, at most about `room` bytes of output
+    /// (records are always read). The only place that may sleep, and only if `sleep` is true.
     fn turn(&mut self, sleep: bool, room: u64, found: &mut VecDeque<Completion>) -> io::Result<()>;
 
-    /// After a turn that failed: puts what it has read into `found` and all that it has into `held`.
-    /// From then on it does nothing more. `false` if no other driver could do better.
+    /// After a failed turn: puts what it has read into `found` and all its pipes into `held`. From
+    /// then on it does nothing more. Returns false if no other driver could do better.
     fn give_up(&mut self, found: &mut VecDeque<Completion>, held: &mut VecDeque<Held>) -> bool;
 
-    /// What ends the sleep of `turn` from another thread.
+    /// Ends the sleep of `turn` from another thread.
     fn waker(&self) -> LoopWaker;
 }
 
@@ -122,7 +122,7 @@ pub(crate) enum LoopWaker {
 impl LoopWaker {
     pub(crate) fn wake(&self) {
         match self {
-            // It can only fail with its counter full, and then the loop wakes anyway.
+            // It can only fail if its counter is full, and then the loop wakes anyway.
             #[cfg(target_os = "linux")]
             LoopWaker::EventFd(event) => drop(event.write(1)),
             LoopWaker::Thread(thread) => thread.unpark(),
@@ -130,13 +130,13 @@ impl LoopWaker {
     }
 }
 
-/// A table of slots with generations. It grows by pages, and never moves what is in it: nothing is
+/// A table of slots with generations. It grows by pages and never moves its values: nothing is
 /// copied while children wait, and no more memory is taken than is needed.
 #[derive(Debug)]
 pub(super) struct Slots<T> {
     pages: Vec<Box<Page<T>>>,
     free: Vec<u32>,
-    /// Set in the generation of each of its tokens: no other driver's token is found here.
+    /// Set in the generation of each of its tokens, so that no other driver's token is found here.
     mark: u32,
 }
 
@@ -156,7 +156,7 @@ impl<T> Slots<T> {
         Slots { pages: Vec::new(), free: Vec::new(), mark }
     }
 
-    /// Takes all that is in it.
+    /// Takes all its values.
     pub(super) fn take_all(&mut self) -> impl Iterator<Item = T> {
         let pages = std::mem::take(&mut self.pages);
         self.free.clear();
@@ -181,7 +181,7 @@ impl<T> Slots<T> {
         if *generation | self.mark == token.generation { value.as_ref() } else { None }
     }
 
-    /// The token's slot, while it is the token's.
+    /// The token's slot, unless it was reused.
     fn slot_mut(&mut self, token: PipeToken) -> Option<&mut (u32, Option<T>)> {
         let page = self.pages.get_mut(token.slot as usize / PAGE)?;
         let slot = &mut page[token.slot as usize % PAGE];
@@ -195,7 +195,7 @@ impl<T> Slots<T> {
     pub(super) fn remove(&mut self, token: PipeToken) -> Option<T> {
         let (generation, place) = self.slot_mut(token)?;
         let value = place.take()?;
-        // A token's generation has 24 bits where a ring carries it.
+        // A ring carries only 24 bits of a token's generation.
         *generation = (*generation + 1) & 0x00FF_FFFF;
         self.free.push(token.slot);
         Some(value)

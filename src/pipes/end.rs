@@ -7,23 +7,22 @@ use nix::errno::Errno;
 use super::PipeEvent;
 use crate::sys;
 
-/// What a context goes through.
+/// What a context is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Medium {
     /// A pipe.
     Pipe,
-    /// A socket that tells who wrote.
+    /// A socket that names the writing process.
     Attributed,
-    /// A terminal, whose own end is an error of the system's (`EIO`), and whose descriptor never
-    /// waits.
+    /// A terminal: its end is an error of the system (`EIO`), and its descriptor never waits.
     Terminal,
 }
 
 impl Medium {
-    /// What an error of a read or a write is.
+    /// What an error of a read or a write means.
     pub(super) fn failed(self, errno: Errno) -> PipeEvent {
         match (self, errno) {
-            // Nobody has the child's side open.
+            // No process has the child's side open.
             (Medium::Terminal, Errno::EIO) => PipeEvent::End,
             _ => PipeEvent::Failed(errno.into()),
         }
@@ -38,7 +37,7 @@ pub(crate) struct PipeEnd {
 }
 
 impl PipeEnd {
-    /// Reads without waiting, and tells who wrote it where that is known.
+    /// Reads without waiting. Also returns the process that wrote it, if that is known.
     pub(crate) fn read_now(&self, into: &mut [u8]) -> Result<(usize, Option<i32>), Errno> {
         match self.medium {
             Medium::Attributed => sys::credentials::receive(&self.descriptor, into),

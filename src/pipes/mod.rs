@@ -16,7 +16,7 @@ mod sweep;
 mod wake;
 
 pub(crate) use coalescer::Coalescer;
-/// What the wake-up is built of: loom has its own of these.
+/// What the wake-up uses; loom has its own versions.
 mod sync {
     pub(super) use std::sync::{Mutex, atomic::AtomicU8};
 }

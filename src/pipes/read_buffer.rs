@@ -1,4 +1,4 @@
-//! Slabs: the memory that large reads land in, recycled when the last chunk that shares one goes.
+//! Read buffers: the memory of large reads, reused when the last chunk that shares one is dropped.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,10 +7,10 @@ use bytes::Bytes;
 /// The length of a read buffer: a default pipe's whole content.
 pub(crate) const READ_BUFFER_LEN: usize = 64 * 1024;
 
-/// Slabs kept for reuse at most; what is more goes back to the allocator.
+/// The most read buffers kept for reuse; the allocator gets the rest.
 const KEPT: usize = 12;
 
-/// A pool of read buffers. The last one returned is the first one taken: its lines are still in the cache.
+/// A pool of read buffers. The last one returned is taken first: its lines are still in the cache.
 #[derive(Debug, Default)]
 pub(crate) struct ReadBufferPool {
     free: Mutex<Vec<Box<[u8]>>>,
@@ -41,7 +41,7 @@ impl ReadBuffer {
         &mut self.memory
     }
 
-    /// The first `len` bytes as a shared slice; the read buffer returns to its pool with the last clone.
+    /// The first `len` bytes as a shared slice. The last clone returns the read buffer to its pool.
     pub(crate) fn freeze(mut self, len: usize) -> Bytes {
         self.filled = len;
         Bytes::from_owner(self)

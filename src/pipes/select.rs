@@ -11,7 +11,7 @@ const VARIABLE: &str = "ACTIX_PROCESS_DRIVER";
 /// A back-end that reads pipes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Driver {
-    /// io_uring. Linux 6.7 or newer, where the kernel (or a container's filter) lets it be used.
+    /// io_uring. Linux 6.7 or newer, if the kernel (or a container's filter) lets it be used.
     Ring,
     /// Adaptive non-blocking sweeps. Any Unix; a quiet pipe is found up to 50 ms late.
     Sweep,
@@ -28,7 +28,7 @@ impl Driver {
     }
 }
 
-/// The driver that the environment forces, if it does.
+/// The driver that the environment forces, if any.
 pub(crate) fn from_environment() -> Result<Option<Driver>, StartError> {
     let Some(value) = std::env::var_os(VARIABLE) else { return Ok(None) };
     match value.to_str() {

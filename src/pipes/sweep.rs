@@ -1,7 +1,7 @@
 //! The portable driver: adaptive non-blocking sweeps.
 //!
-//! A pipe that just gave bytes is looked at again at once; one that gave none is looked at less
-//! and less often. Between two sweeps the thread is parked, and a command unparks it.
+//! A pipe that just had bytes is polled again at once; a quiet pipe is polled less and less often.
+//! Between two sweeps the thread is parked, and a command unparks it.
 
 use std::{
     collections::VecDeque,
@@ -25,13 +25,13 @@ use crate::{
     sys,
 };
 
-/// A pipe that stays quiet is looked at this often.
+/// A pipe that stays quiet is polled this often.
 const LONGEST: Duration = Duration::from_millis(50);
 
-/// A pipe that was just quiet for the first time is looked at again after this.
+/// A pipe that was just quiet for the first time is polled again after this.
 const SHORTEST: Duration = Duration::from_nanos(50_000_000 / 128);
 
-/// A status pipe is looked at when the waiter says so; this is only for a message that went amiss.
+/// A status pipe is polled when the waiter says so; this is only for a message that was lost.
 const STATUS: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
@@ -55,7 +55,7 @@ struct Written {
     due: Instant,
 }
 
-/// In the generations of its tokens: those of a driver before it are not found here.
+/// Set in the generations of its tokens: an earlier driver's tokens are not found here.
 const MARK: u32 = 1 << 31;
 
 /// The sweeping driver.
@@ -68,13 +68,13 @@ pub(super) struct Sweep {
     writing: Vec<PipeToken>,
     coalescer: Coalescer<PipeKey>,
     direct: Direct,
-    /// Where the next sweep starts, so that nobody is always the last one to get room.
+    /// Where the next sweep starts, so that no pipe is always the last to get room.
     first: usize,
     thread: thread::Thread,
     started: Instant,
 }
 
-/// The next look: pipes of the same pause share their moments, so that one wake serves them all.
+/// The next poll: pipes of the same pause share their moments, so that one wake serves them all.
 fn next_look(started: Instant, now: Instant, pause: Duration) -> Instant {
     let pauses = now.duration_since(started).as_nanos() / pause.as_nanos() + 1;
     started + pause * u32::try_from(pauses).unwrap_or(u32::MAX)
@@ -85,7 +85,7 @@ fn bytes_to(found: &mut VecDeque<Completion>) -> impl FnMut(PipeKey, Bytes) {
 }
 
 impl SweptPipe {
-    /// It had nothing: gives when it is looked at again.
+    /// The pipe had nothing: returns when it is polled again.
     fn was_quiet(&mut self, started: Instant, now: Instant) -> Instant {
         let output = matches!(self.key.kind, PipeKind::Output(_));
         self.due = next_look(started, now, if output { self.pause } else { STATUS });
@@ -110,7 +110,7 @@ impl Sweep {
         }
     }
 
-    /// Looks once at every pipe that is due. Gives when the next one is, `None` for at once.
+    /// Polls every pipe that is due, once. Returns when the next one is due, `None` for at once.
     fn sweep(&mut self, mut room: u64, found: &mut VecDeque<Completion>) -> Option<Instant> {
         let now = Instant::now();
         let mut next = now + STATUS;
@@ -179,7 +179,7 @@ impl Sweep {
         }
     }
 
-    /// Looks at a child's pipes soon: it has been given something to read.
+    /// Polls a child's pipes soon: the child was given something to read.
     fn expedite_readers(&mut self, child: ChildId) {
         let now = Instant::now();
         for &token in &self.order {
@@ -191,7 +191,7 @@ impl Sweep {
         }
     }
 
-    /// Tries every write that is due. Gives when the next one is, `None` for at once.
+    /// Tries every write that is due. Returns when the next one is due, `None` for at once.
     fn write_all(&mut self, found: &mut VecDeque<Completion>) -> Option<Instant> {
         let now = Instant::now();
         let before = found.len();
@@ -238,7 +238,7 @@ impl Sweep {
 
 impl PipeDriver for Sweep {
     fn add(&mut self, key: PipeKey, end: PipeEnd) -> PipeToken {
-        // It cannot fail on an open descriptor; if it does, say so before a read blocks.
+        // It cannot fail on an open descriptor; if it does, log it before a read blocks.
         if let Err(error) = sys::pipe::set_nonblocking(&end.descriptor) {
             trace::error!(%error, "a pipe cannot be made non-blocking");
         }

@@ -32,7 +32,7 @@ impl LoopWake {
         LoopWake { state: AtomicU8::new(RUNNING), waker: Mutex::new(None) }
     }
 
-    /// Has the loop look at what was left for it.
+    /// Makes the loop look at what was left for it.
     pub(crate) fn notify(&self) {
         if self.state.swap(NOTIFIED, SeqCst) == SLEEPING {
             let waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -42,14 +42,14 @@ impl LoopWake {
         }
     }
 
-    /// For the loop: how its driver is woken; `None` when it ends.
+    /// For the loop: sets how its driver is woken; `None` when the loop ends.
     pub(crate) fn attach(&self, waker: Option<LoopWaker>) {
         *self.waker.lock().unwrap_or_else(PoisonError::into_inner) = waker;
     }
 
     /// For the loop: it runs, and is about to look at what was left for it.
     pub(crate) fn run(&self) {
-        // Not a store: it has to see what came before a notification that it takes back.
+        // Not a store: it has to see what was left before the notification that it clears.
         self.state.swap(RUNNING, SeqCst);
     }
 

@@ -9,8 +9,8 @@ use nix::errno::Errno;
 ///
 /// # Errors
 ///
-/// If `/proc` cannot be listed, or an existing process cannot be read: then a group may have members
-/// that are not seen.
+/// If `/proc` cannot be listed, or an existing process cannot be read: then a group may have
+/// members that are not seen.
 pub(crate) fn alive() -> io::Result<HashSet<i32>> {
     let mut groups = HashSet::new();
     for entry in fs::read_dir("/proc")? {

@@ -109,7 +109,7 @@ impl CopyGroup {
         self.ring.group
     }
 
-    /// Bytes that the kernel may fill before it gives a buffer back.
+    /// Bytes that the kernel may fill before it returns a buffer.
     pub(super) fn provided(&self) -> usize {
         (usize::from(self.ring.entries) - self.free.len()) * self.len
     }
@@ -135,7 +135,7 @@ impl CopyGroup {
         self.free.push(id);
     }
 
-    /// Takes back the buffer `id`, which a completion named, and shows its first `len` bytes.
+    /// Takes back the buffer `id`, which a completion named, and returns its first `len` bytes.
     pub(super) fn content(&mut self, id: u16, len: usize) -> &[u8] {
         self.free.push(id);
         // SAFETY: the kernel gave the buffer back with `len` bytes in it (at most its length), and

@@ -1,4 +1,4 @@
-//! `Ring`: the driver itself: what it submits each turn, and what it makes of completions.
+//! `Ring`: the driver itself: what it submits each turn, and how it handles completions.
 
 use std::{
     collections::VecDeque,
@@ -40,13 +40,13 @@ const HOT_BUFFERS: u16 = 24;
 /// A one-shot read of at most this much would have fitted a cold buffer.
 const SHORT: usize = COLD_BUFFERS.1;
 
-/// All watched contexts together take at most this much in a turn.
+/// All polled contexts together take at most this much in a turn.
 const WATCHED_ROOM: u64 = 4 * READ_BUFFER_LEN as u64;
 
 /// A turn that found this many reads makes the next one wait for several.
 const BUSY: usize = 4;
 
-/// With this many pipes to be closed, that is urgent too.
+/// With this many pipes to close, closing is urgent, too.
 const ENDED: usize = 64;
 
 /// Completions of the driver's own operations.
@@ -70,7 +70,7 @@ pub(super) struct Pipe {
     group: u16,
 }
 
-/// The read buffers that one-shot reads land in, by buffer id; `None` where it is to be replaced.
+/// The read buffers of one-shot reads, by buffer id; `None` if one is to be replaced.
 #[derive(Debug)]
 struct HotGroup {
     ring: BufferRing,
@@ -106,7 +106,7 @@ impl HotGroup {
     }
 }
 
-/// The io_uring driver. The field order matters: the ring goes before what is registered with it.
+/// The io_uring driver. The field order matters: the ring is dropped before what it uses.
 #[derive(Debug)]
 pub(in crate::pipes) struct Ring {
     pub(super) ring: IoUringDebug,
@@ -117,7 +117,7 @@ pub(in crate::pipes) struct Ring {
     wake_count: Box<u64>,
     wake_armed: bool,
     pub(super) slots: Slots<Pipe>,
-    /// Pipes to be closed when nothing is more urgent.
+    /// Pipes to close when nothing is more urgent.
     pub(super) ended: Vec<PipeEnd>,
     pub(super) writers: Writers,
     pub(super) watched: PolledContexts,
@@ -200,7 +200,7 @@ impl Ring {
     fn prepare(&mut self, room: u64) -> io::Result<()> {
         self.watched.submit(&mut self.ring.0, room.min(WATCHED_ROOM))?;
         let room = usize::try_from(room).unwrap_or(usize::MAX);
-        // Half for each kind: neither can take the place that a pipe of the other waits for.
+        // Half for each kind, so that neither takes the place that a pipe of the other waits for.
         self.hot.provide((room / 2).saturating_sub(self.hot.provided()), &self.coalescer);
         self.cold.provide((room / 2).saturating_sub(self.cold.provided()));
         if !self.wake_armed {
@@ -232,7 +232,7 @@ impl Ring {
         Ok(())
     }
 
-    /// Follows a state machine's word.
+    /// Does what a pipe's state machine asks for.
     fn follow(&mut self, token: PipeToken, next: Next) -> io::Result<()> {
         match next {
             Next::Wait => {}
@@ -247,7 +247,7 @@ impl Ring {
         Ok(())
     }
 
-    /// Makes finds of one completion.
+    /// Handles one completion of the ring and adds what it brings to `found`.
     pub(super) fn complete(
         &mut self,
         entry: &cqueue::Entry,
@@ -281,8 +281,8 @@ impl Ring {
             self.hot_reads -= 1;
         }
         let buffer = cqueue::buffer_select(entry.flags());
-        // The end of a pipe, too, uses up the buffer of a one-shot read; a multishot's flag says
-        // that it did not.
+        // The end of a pipe, too, uses up the buffer of a one-shot read; a multishot read's flag
+        // says that it did not.
         if entry.result() <= 0
             && let Some(id) = buffer
         {
@@ -347,7 +347,7 @@ pub(super) fn cancel(ring: &mut IoUring, operation: u64) -> io::Result<()> {
     unsafe { enter::push(ring, &entry) }
 }
 
-/// A read of at most `len` bytes into a buffer of `group`, picked when there is something to read.
+/// A read of at most `len` bytes into a buffer of `group`, picked when there are bytes.
 fn one_shot(fd: types::Fd, len: usize, group: u16) -> io_uring::squeue::Entry {
     opcode::Read::new(fd, std::ptr::null_mut(), len as u32)
         .offset(u64::MAX)
@@ -432,11 +432,11 @@ impl PipeDriver for Ring {
 
     fn turn(&mut self, sleep: bool, room: u64, found: &mut VecDeque<Completion>) -> io::Result<()> {
         self.prepare(room)?;
-        // Whoever is left in the queue has nothing in flight that could end the sleep. Without a
-        // free read buffer it waits for room, and that does.
+        // A queued pipe has no read in flight, so nothing would end the sleep for it. Without a
+        // free read buffer it waits for room, and room ends the sleep.
         let sleep = sleep && (self.queue.is_empty() || self.hot.provided() == 0);
-        // Pipes are closed before a sleep, when there is nothing to do that somebody waits for. Under
-        // load there always is, and the wait is one that gathers: so right before it.
+        // Pipes are closed before a sleep, when no other work waits. Under load there is always
+        // work, and the sleep gathers completions: then they are closed right before it.
         if sleep && self.busy {
             self.ended.clear();
         }
@@ -464,7 +464,7 @@ impl PipeDriver for Ring {
             found.push_back(Completion { key, what: PipeEvent::Bytes(bytes) });
         });
         if closes && idle || self.ended.len() >= ENDED {
-            // Who was told of the ends may be waiting for this very core.
+            // The thread that was notified of the ends may be waiting for this very core.
             thread::yield_now();
             self.ended.clear();
         }

@@ -13,29 +13,29 @@ use nix::errno::Errno;
 pub(super) struct Size {
     /// More submissions are sent in several calls.
     pub(super) submissions: u32,
-    /// What exceeds them is kept by the kernel and fetched by `drain_overflow`.
+    /// The kernel keeps any further ones, and `drain_overflow` fetches them.
     pub(super) completions: u32,
 }
 
-/// How long a busy loop waits for more completions before it takes the ones that are there.
+/// How long a busy loop waits for more completions before it takes those that have come.
 const GATHER_TIME: Duration = Duration::from_micros(50);
 
-/// How many completions a busy loop would like to have.
+/// How many completions a busy loop waits for.
 const GATHER_COUNT: usize = 64;
 
 /// How to wait for completions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wait {
-    /// Take what is there.
+    /// Take those that have come.
     No,
-    /// Until one is there.
+    /// Until one has come.
     ForOne,
-    /// Until many are there, or some and a short time has passed. This many reads of read buffers are in
-    /// flight: when all of them are back, their writers wait for us.
+    /// Until many have come, or some and a short time has passed. This many reads of read buffers
+    /// are in flight: when all of them are back, their writers wait for us.
     ForMany(usize),
 }
 
-/// A ring for the thread that calls this, and no other.
+/// A ring for the calling thread, and no other.
 pub(super) fn build(size: Size) -> io::Result<IoUring> {
     IoUring::builder()
         .setup_single_issuer()
@@ -46,14 +46,14 @@ pub(super) fn build(size: Size) -> io::Result<IoUring> {
         .build(size.submissions)
 }
 
-/// A kernel that takes no submission so often in turn will take none.
+/// A kernel that takes no submission this often in a row will take none.
 const TRIES: usize = 1_000;
 
 /// Queues a submission, sending the queued ones first if the queue is full.
 ///
 /// # Errors
 ///
-/// If the kernel does not take the queued ones: for want of memory, say.
+/// If the kernel does not take the queued ones: for lack of memory, say.
 ///
 /// # Safety
 ///
@@ -101,7 +101,7 @@ pub(super) fn enter(ring: &mut IoUring, wait: Wait) -> io::Result<()> {
     }
 }
 
-/// An enter that waits for nothing. `submit` alone would run none of the deferred work.
+/// Enters without waiting. `submit` alone would run none of the deferred work.
 fn get_events(ring: &mut IoUring) -> io::Result<usize> {
     let queued = ring.submission().len() as u32;
     // SAFETY: no argument is passed; the flags and counts are those of the manual page.
@@ -110,7 +110,7 @@ fn get_events(ring: &mut IoUring) -> io::Result<usize> {
     }
 }
 
-/// Whether the kernel holds completions back that found no place. If so, it is entered for them.
+/// Whether the kernel held completions back that found no place. If so, enters it for them.
 pub(super) fn drain_overflow(ring: &mut IoUring) -> io::Result<bool> {
     let overflow = ring.submission().cq_overflow();
     if overflow {

@@ -1,4 +1,4 @@
-//! What a ring that the kernel serves no more gives up: nothing is lost, nothing comes twice.
+//! What a ring gives up when the kernel no longer serves it: nothing is lost or comes twice.
 //!
 //! The ring is made with `DEFER_TASKRUN`: an operation reads or writes only while this thread is in
 //! `io_uring_enter`, and the teardown of a ring cancels what it finds. So between two calls every
@@ -24,11 +24,11 @@ impl Ring {
         held: &mut VecDeque<Held>,
     ) {
         self.take_completions(found);
-        // Where the kernel still lets us: the pipes are let go of now, not at the ring's teardown.
+        // If the kernel still allows it: lets go of the pipes now, not at the ring's teardown.
         let at_once = Some(Timespec::new());
         let _ = self.ring.0.submitter().register_sync_cancel(at_once, CancelBuilder::any());
         for _ in 0..ROUNDS {
-            // Nothing is submitted any more: what is queued has done nothing, and will not.
+            // Nothing is submitted any more: a queued operation has done nothing, and will not.
             let flags = EnterFlags::GETEVENTS.bits();
             // SAFETY: no argument is passed; the flags and counts are those of the manual page.
             let entered =
@@ -48,12 +48,12 @@ impl Ring {
         self.ended.clear();
     }
 
-    /// Takes the completions that are there. False if there were none.
+    /// Takes the completions that have come. Returns false if there were none.
     fn take_completions(&mut self, found: &mut VecDeque<Completion>) -> bool {
         let mut some = false;
         while let Some(entry) = { self.ring.0.completion().next() } {
             some = true;
-            // What it finds is found before it fails to ask for more.
+            // It adds to `found` before it can fail to ask for more.
             let _ = self.complete(&entry, found);
         }
         some

@@ -1,5 +1,5 @@
-//! `make`: a working ring, and patience with what passes: the memory and the descriptors of earlier
-//! rings come back only some time after they were closed.
+//! `make`: a working ring, with retries for errors that pass: the memory and the descriptors of
+//! earlier rings come back only some time after they were closed.
 
 use std::{
     io,
@@ -14,7 +14,7 @@ const LARGE: Size = Size { submissions: 128, completions: 1024 };
 const MEDIUM: Size = Size { submissions: 64, completions: 256 };
 const SMALL: Size = Size { submissions: 16, completions: 64 };
 
-/// What is tried, and how many milliseconds are waited after it: 249 in all.
+/// The sizes to try, and how many milliseconds to wait after each: 249 in all.
 const TRIES: [(Size, u64); 10] = [
     (LARGE, 1),
     (LARGE, 4),
@@ -28,14 +28,14 @@ const TRIES: [(Size, u64); 10] = [
     (SMALL, 0),
 ];
 
-/// Why io_uring cannot be used in this process, where that can never change.
+/// Why io_uring cannot be used in this process, if that can never change.
 #[derive(Clone, Debug)]
 enum Refusal {
     Errno(i32),
     Answer(String),
 }
 
-/// What the self-test said, as soon as it said something firm.
+/// The self-test's answer, as soon as it is a firm one.
 static VERDICT: Mutex<Option<Result<(), Refusal>>> = Mutex::new(None);
 
 /// Makes a ring for the thread that calls it.
@@ -56,7 +56,7 @@ pub(in crate::pipes) fn make() -> io::Result<Ring> {
     }
 }
 
-/// The self-test's verdict, which is asked for once.
+/// The self-test's verdict. A firm one is asked for once.
 fn tested() -> io::Result<()> {
     let mut verdict = VERDICT.lock().unwrap_or_else(PoisonError::into_inner);
     match &*verdict {
@@ -74,7 +74,7 @@ fn tested() -> io::Result<()> {
     }
 }
 
-/// Whether an error is for ever.
+/// Whether an error is permanent.
 fn firm(error: &io::Error) -> Option<Refusal> {
     match error.raw_os_error() {
         Some(errno @ (libc::ENOSYS | libc::EPERM | libc::EINVAL)) => Some(Refusal::Errno(errno)),
@@ -84,7 +84,7 @@ fn firm(error: &io::Error) -> Option<Refusal> {
     }
 }
 
-/// Whether an error can be another one, or none, in a moment.
+/// Whether an error can change or pass in a moment.
 fn passes(error: &io::Error) -> bool {
     let passing = [libc::ENOMEM, libc::EMFILE, libc::ENFILE, libc::EAGAIN];
     error.kind() == io::ErrorKind::OutOfMemory

@@ -1,6 +1,7 @@
-//! `PolledContexts`: contexts that the ring only waits for, and that are then read directly: attributed
-//! ones, since only a receive tells who wrote, and terminals, which have no read that waits in a
-//! ring. A socket is waited for by a peek at one byte, a terminal by the ring's own poll operation.
+//! `PolledContexts`: contexts that the ring only waits for, and that are then read directly:
+//! attributed ones, since only a receive names the writer, and terminals, since no read of them
+//! waits in a ring. The ring waits for a socket by a peek at one byte, for a terminal by its own
+//! poll operation.
 
 use std::{collections::VecDeque, io, os::fd::AsRawFd};
 
@@ -15,7 +16,7 @@ use crate::pipes::{
     Completion, Held, Medium, PipeEnd, PipeEvent, PipeKey, PipeToken, direct::Direct, driver::Slots,
 };
 
-/// Marks the tokens of watched contexts, in the driver's table and in its completions.
+/// Marks the tokens of polled contexts, in the driver's table and in its completions.
 pub(super) const WATCHED: u32 = 1 << 31;
 
 #[derive(Debug)]
@@ -32,7 +33,7 @@ struct Context {
 #[derive(Debug, Default)]
 pub(super) struct PolledContexts {
     slots: Slots<Context>,
-    /// Those that are to be waited for again.
+    /// Contexts to wait for again.
     asking: VecDeque<PipeToken>,
     direct: Direct,
 }
@@ -49,12 +50,12 @@ pub(super) fn is_polled(token: PipeToken) -> bool {
     token.slot & WATCHED != 0
 }
 
-/// Completes when there is something to read, or nobody any more who could write it.
+/// Completes when there are bytes to read, or no process can write any more.
 fn readable(fd: types::Fd) -> squeue::Entry {
     opcode::PollAdd::new(fd, libc::POLLIN as u32).build()
 }
 
-/// Completes when there is room to write, or nobody any more who could read it.
+/// Completes when there is room to write, or no process can read any more.
 pub(super) fn writable(fd: types::Fd) -> squeue::Entry {
     opcode::PollAdd::new(fd, libc::POLLOUT as u32).build()
 }
@@ -77,7 +78,7 @@ impl PolledContexts {
         Some(&self.slots.get(inner(token))?.end)
     }
 
-    /// Closes it, now or when its operation has come back.
+    /// Closes a context, now or when its operation has come back.
     pub(super) fn remove(&mut self, token: PipeToken, ring: &mut IoUring) -> io::Result<()> {
         let Some(context) = self.slots.get_mut(inner(token)) else { return Ok(()) };
         if !context.in_flight {
@@ -88,7 +89,7 @@ impl PolledContexts {
         cancel(ring, user_data(token))
     }
 
-    /// What is in flight takes nothing, so it can stay.
+    /// The operation in flight takes nothing, so it can stay.
     pub(super) fn pause(&mut self, token: PipeToken) {
         if let Some(context) = self.slots.get_mut(inner(token)) {
             context.paused = true;
@@ -104,7 +105,7 @@ impl PolledContexts {
         }
     }
 
-    /// Submits the operations that are due, where there is room for what they find.
+    /// Submits the operations that are due, if there is room for what they find.
     pub(super) fn submit(&mut self, ring: &mut IoUring, room: u64) -> io::Result<()> {
         self.direct.room = room;
         let due = if room == 0 { 0 } else { self.asking.len() };
@@ -130,14 +131,14 @@ impl PolledContexts {
         Ok(())
     }
 
-    /// All that it has: its operations take nothing.
+    /// Returns all contexts: the operations in flight take nothing.
     pub(super) fn give_up(&mut self) -> impl Iterator<Item = Held> {
         self.asking.clear();
         let contexts = self.slots.take_all().filter(|context| !context.leaving);
         contexts.map(|Context { key, end, .. }| Held::Reader(key, end))
     }
 
-    /// An operation has come back: reads what is there.
+    /// An operation has come back: reads its context.
     pub(super) fn complete(
         &mut self,
         token: PipeToken,
@@ -162,7 +163,7 @@ impl PolledContexts {
             self.direct.read(context.key, &context.end, found)
         };
         match end {
-            // It was left nothing: it is the next one.
+            // No room was left for it: it comes first next time.
             None if no_room => self.asking.push_front(token),
             None => self.asking.push_back(token),
             Some(what) => {

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::sys;
 
-/// It is in nobody's way: two pages.
+/// Small: two pages, which no other ring will miss.
 const SIZE: Size = Size { submissions: 8, completions: 16 };
 
 /// Makes a small ring and reads a pipe by a multishot read whose two buffers are too few.
@@ -58,7 +58,7 @@ pub(super) fn self_test() -> io::Result<()> {
     }
 }
 
-/// The ring goes before the memory that is registered with it.
+/// The ring is dropped before the memory that is registered with it.
 fn finish(ring: IoUring, buffers: CopyGroup) {
     drop(ring);
     drop(buffers);

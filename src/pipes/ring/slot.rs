@@ -156,7 +156,7 @@ impl Reading {
             (Mode::Hot, _) => (Mode::Queued, Next::Ask),
             (Mode::Record, _) => (Mode::ToRecord, Next::Ask),
             (Mode::Leaving, _) => (Mode::Leaving, Next::Close),
-            // Nothing is in flight in these, so nothing completes.
+            // Nothing is in flight in these modes, so nothing completes.
             (Mode::ToCool | Mode::Queued | Mode::ToRecord | Mode::Paused, _) => {
                 (self.mode, Next::Wait)
             }

@@ -25,7 +25,7 @@ pub(super) const WRITER: u64 = 1 << 62;
 struct Writer {
     key: PipeKey,
     end: PipeEnd,
-    /// What the next operation is to write.
+    /// What the next operation writes.
     next: Option<Bytes>,
     /// What the operation in flight writes.
     in_flight: Option<Bytes>,
@@ -36,10 +36,10 @@ struct Writer {
 #[derive(Debug, Default)]
 pub(super) struct Writers {
     slots: Slots<Writer>,
-    /// Those with something to submit: submitting can make completions, and those are only for a
-    /// turn to make.
+    /// Writers with something to submit. Submitting can make completions, which only a turn may
+    /// make.
     due: VecDeque<PipeToken>,
-    /// Those whose write was submitted in the last turn and that were never seen full.
+    /// Writers whose write was submitted in the last turn and that were never seen full.
     fresh: Vec<PipeToken>,
 }
 
@@ -75,7 +75,7 @@ impl Writers {
     /// Submits what is due.
     pub(super) fn submit(&mut self, ring: &mut IoUring) -> io::Result<()> {
         for token in self.fresh.drain(..) {
-            // What is still in flight a turn later waits for room.
+            // A write that is still in flight a turn later waits for room.
             if let Some(writer) = self.slots.get_mut(token).filter(|it| it.in_flight.is_some()) {
                 writer.growth.was_full(&writer.end);
             }
@@ -86,7 +86,7 @@ impl Writers {
         Ok(())
     }
 
-    /// Submits a write, whose wait for room is the ring's, or the cancelling of one.
+    /// Submits the pending write (the kernel waits for room), or cancels the one in flight.
     fn submit_one(&mut self, ring: &mut IoUring, token: PipeToken) -> io::Result<()> {
         let Some(writer) = self.slots.get_mut(token) else { return Ok(()) };
         let name = user_data(token) | WRITER;
@@ -101,7 +101,7 @@ impl Writers {
         }
         let fd = types::Fd(writer.end.descriptor.as_raw_fd());
         let entry = match writer.end.medium {
-            // It has no write that waits in a ring.
+            // No write to a terminal waits in a ring.
             Medium::Terminal => writable(fd),
             Medium::Pipe | Medium::Attributed => {
                 opcode::Write::new(fd, bytes.as_ptr(), len).offset(u64::MAX).build()
@@ -112,7 +112,7 @@ impl Writers {
         unsafe { enter::push(ring, &entry.user_data(name)) }
     }
 
-    /// All that it has. A write without a completion has written nothing.
+    /// Returns all writers. A write without a completion has written nothing.
     pub(super) fn give_up(&mut self) -> impl Iterator<Item = Held> {
         self.due.clear();
         self.fresh.clear();
@@ -122,7 +122,7 @@ impl Writers {
         })
     }
 
-    /// Makes a find of a completion, or tries once more.
+    /// Turns a completion into what it brings, or tries the write once more.
     pub(super) fn complete(&mut self, token: PipeToken, result: i32) -> Option<Completion> {
         let writer = self.slots.get_mut(token)?;
         let bytes = writer.in_flight.take();
@@ -135,7 +135,7 @@ impl Writers {
             (Medium::Terminal, Some(bytes)) if result >= 0 => {
                 match nix::unistd::write(&writer.end.descriptor, bytes) {
                     Ok(len) => len as i32,
-                    // Nobody will ever read it: the wait would be over at once, again and again.
+                    // No process will ever read it: the wait would end at once, again and again.
                     Err(Errno::EAGAIN) if result & i32::from(libc::POLLHUP) != 0 => -libc::EIO,
                     Err(error) => -(error as i32),
                 }
