@@ -29,7 +29,7 @@ use crate::{
 /// Choose `PidfdWatcher` on Linux. `ThreadedWatcher` is for systems without pidfds, and for
 /// programs that cannot rely on a loop. The `SIGCHLD` watchers are for parity with asyncio, and for
 /// programs that can spare neither threads nor descriptors. If other code takes a child's status,
-/// and another child gets the PID before one of these watchers asks, it takes that child for the
+/// and another child gets the PID before the watcher asks, the watcher takes that child for the
 /// first; a pidfd excludes this.
 ///
 /// # What happens to handlers

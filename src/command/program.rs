@@ -202,10 +202,10 @@ impl Command {
         self
     }
 
-    /// The child's own part of the log, in bytes, and what happens when it is used up; other
-    /// children go on. [`Block`](Overflow::Block): only this child waits, until the slowest
-    /// lossless reader has read of it. [`DropOldest`](Overflow::DropOldest): the log holds no more
-    /// of it than this; counted gaps replace the rest and concern no other child
+    /// The child's own part of the log, in bytes, and what happens when it is used up.
+    /// [`Block`](Overflow::Block): only this child waits, until the slowest lossless reader has
+    /// read of it. [`DropOldest`](Overflow::DropOldest): the log holds no more of it than this;
+    /// counted gaps replace the rest and concern no other child
     /// ([`Gap::concerns`](crate::log::Gap::concerns)). [`Spill`](Overflow::Spill): what the slowest
     /// lossless reader has not read goes to files. Without a share, only the log's own bound
     /// counts.
@@ -213,8 +213,7 @@ impl Command {
     /// `Spill` is as `Block` if the policy has no directory for it. In a log that drops the oldest,
     /// neither holds anything back, since that log has no lossless readers.
     ///
-    /// A full pipe plus one read turn can exceed the limit. Output counts until the child is
-    /// closed.
+    /// A full pipe plus one read turn can exceed it. Output counts until the child is closed.
     pub fn log_share(mut self, bytes: u64, overflow: Overflow) -> Self {
         self.share = Some(Quota { bytes, overflow });
         self
@@ -242,8 +241,8 @@ impl Command {
         self
     }
 
-    /// Gives the child a pipe into the merged log under this number, 3 or more: what it writes there
-    /// is [`Source::Extra`](crate::Source::Extra).
+    /// Gives the child a pipe into the merged log under this number, 3 or more: its bytes are
+    /// [`Source::Extra`](crate::Source::Extra).
     pub fn log_descriptor(mut self, number: i32) -> Self {
         self.extra.push((number, Extra::Log));
         self

@@ -7,9 +7,8 @@ use actix::Message;
 use crate::ChildId;
 
 /// A context in the merged log that several children write to, by
-/// [`OutputTo::Shared`](crate::OutputTo::Shared). The log keeps their writes in the kernel's own
-/// order, which is exact, under the context's own id. A child's exit comes after all that it wrote
-/// here.
+/// [`OutputTo::Shared`](crate::OutputTo::Shared). The log keeps their writes in the kernel's exact
+/// order, under the context's own id. A child's exit comes after its writes here.
 ///
 /// A *plain* one ([`PolicyHandle::shared_output`](crate::PolicyHandle::shared_output)) is a pipe:
 /// it is not known which child wrote what. A write of at most 4,096 bytes (`PIPE_BUF`) is never
@@ -17,11 +16,11 @@ use crate::ChildId;
 ///
 /// An *attributed* one
 /// ([`PolicyHandle::attributed_output`](crate::PolicyHandle::attributed_output)) is a socket. Each
-/// chunk names the process that really wrote it, also a descendant
+/// chunk names the process that really wrote it, even a descendant
 /// ([`Chunk::writer`](crate::log::Chunk::writer)), and never has the bytes of two. A long write can
-/// come in several chunks with others' between. Promise 6 asks for this for children that are not
-/// trusted (see the crate's page). The cost: each chunk is a system call, and no program can open
-/// `/dev/stdout` by its name: that is a socket.
+/// come in several chunks with others' between. Promise 6 needs this for untrusted children (see
+/// the crate's page). The cost: a system call a chunk, and no program can open `/dev/stdout` by
+/// name: that is a socket.
 ///
 /// All children share the one open file: what one of them does to it, it does to all (`O_NONBLOCK`,
 /// and `shutdown` of a socket).

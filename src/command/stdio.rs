@@ -39,7 +39,7 @@ impl fmt::Debug for Stdin {
 
 impl Stdin {
     /// An open file, or anything else that a child can read: a socket, a terminal, the read end of
-    /// a pipe. The child gets a copy of the descriptor, which is closed with the last clone of this.
+    /// a pipe. The child gets a copy of the descriptor, which closes with the last clone of this.
     ///
     /// Copies share one position: if two children get the same file, the second reads on where the
     /// first one stopped.

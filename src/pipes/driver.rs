@@ -82,7 +82,7 @@ pub(crate) trait PipeDriver: fmt::Debug {
     fn add_writer(&mut self, key: PipeKey, end: PipeEnd) -> PipeToken;
 
     /// Writes to a pipe that was added as a writer, one buffer at a time: the next one when
-    /// [`PipeEvent::Written`] has told how much of this one the pipe took.
+    /// [`PipeEvent::Written`] says how much of this one the pipe took.
     fn write(&mut self, token: PipeToken, bytes: Bytes);
 
     /// Closes a writer, now or when its last write in flight has come back.

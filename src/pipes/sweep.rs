@@ -95,7 +95,7 @@ impl SweptPipe {
 }
 
 impl Sweep {
-    /// For the thread that calls it.
+    /// A driver for the calling thread.
     pub(super) fn new() -> Self {
         Sweep {
             slots: Slots::marked(MARK),

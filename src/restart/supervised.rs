@@ -2,7 +2,7 @@
 //!
 //! actix's own `Supervisor` never restarts after a panic, and has neither back-off nor intensity.
 //! Here the address and the queued messages outlive a panic; only the message that panicked is
-//! lost, and its sender is told so.
+//! lost, and its sender is notified.
 
 use std::{
     cell::RefCell,

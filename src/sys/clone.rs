@@ -6,7 +6,7 @@
 //! can name a stranger, if other code in the program has reaped the child meanwhile.
 //!
 //! The process is made without an exit signal, and gets `SIGCHLD` from the kernel when it executes
-//! its program. Until then no `wait` of the host sees it: a launch that fails is ours alone.
+//! its program. Until then no `wait` of the host sees it: a launch that fails stays ours alone.
 
 #[cfg(target_arch = "x86_64")]
 use std::arch::asm;

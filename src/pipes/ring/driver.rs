@@ -142,7 +142,7 @@ impl std::fmt::Debug for IoUringDebug {
 }
 
 impl Ring {
-    /// For the thread that calls it.
+    /// A driver for the calling thread.
     pub(super) fn new(size: Size) -> io::Result<Self> {
         let ring = enter::build(size)?;
         let submitter = ring.submitter();

@@ -1,7 +1,6 @@
 //! `PolledContexts`: contexts that the ring only waits for, and that are then read directly:
 //! attributed ones, since only a receive names the writer, and terminals, since no read of them
-//! waits in a ring. The ring waits for a socket by a peek at one byte, for a terminal by its own
-//! poll operation.
+//! waits in a ring. The ring waits for a socket by a peek at a byte, for a terminal by a poll.
 
 use std::{collections::VecDeque, io, os::fd::AsRawFd};
 

@@ -36,8 +36,7 @@ struct Writer {
 #[derive(Debug, Default)]
 pub(super) struct Writers {
     slots: Slots<Writer>,
-    /// Writers with something to submit. Submitting can make completions, which only a turn may
-    /// make.
+    /// Writers with something to submit: only a turn submits, since that can make completions.
     due: VecDeque<PipeToken>,
     /// Writers whose write was submitted in the last turn and that were never seen full.
     fresh: Vec<PipeToken>,
