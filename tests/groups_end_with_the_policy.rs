@@ -169,3 +169,20 @@ fn a_group_that_has_ended_leaves_no_descriptor() {
 fn pid(number: i32) -> nix::unistd::Pid {
     nix::unistd::Pid::from_raw(number)
 }
+
+/// The child ends by the TERM; what it started does not.
+#[test]
+fn a_stop_ends_what_the_child_leaves_in_its_group_too() {
+    support::run(async || {
+        let policy = Policy::start().unwrap();
+        let line = "(trap '' TERM; echo ready; while :; do sleep 0.05; done) & wait";
+        let command = Command::shell(line).process_group(ProcessGroup::Own);
+        let child = policy.spawn(command).await.unwrap();
+        within(child.wait_for_line("ready", support::DEADLINE)).await.unwrap();
+        let exit = within(child.stop(Duration::from_millis(300))).await.unwrap();
+        assert_eq!(exit.status.signal(), Some(libc::SIGTERM));
+        // Its pipe is closed by the last member.
+        within(child.closed()).await.unwrap();
+        policy.shutdown(Duration::ZERO).await;
+    });
+}

@@ -18,6 +18,9 @@ use crate::{
     read_loop::{LoopCommand, Mailbox},
 };
 
+/// How often a group whose leader has ended is looked at: nothing tells its end.
+const GROUP: Duration = Duration::from_millis(10);
+
 /// A child process of a policy.
 ///
 /// Clone it as you like. Dropping it does not affect the child: its waiter owns the child until it
@@ -170,13 +173,22 @@ impl Child {
     /// [`PolicyStopped`] if the policy stopped before it learned the child's status.
     pub async fn stop(&self, grace: Duration) -> Result<ChildExited, PolicyStopped> {
         self.signal_all(&[Signal::SIGTERM, Signal::SIGCONT]);
-        tokio::select! {
-            exit = self.wait() => exit,
-            () = after(&self.alarms, grace) => {
-                self.signal_all(&[Signal::SIGKILL]);
-                self.wait().await
+        let ended = async {
+            let exit = self.wait().await;
+            while exit.is_ok() && self.has_group() {
+                after(&self.alarms, GROUP).await;
             }
+        };
+        tokio::select! {
+            () = ended => {}
+            () = after(&self.alarms, grace) => self.signal_all(&[Signal::SIGKILL]),
         }
+        self.wait().await
+    }
+
+    /// Whether the group that the child leads or led has a member that is alive.
+    fn has_group(&self) -> bool {
+        self.process.upgrade().is_some_and(|process| process.has_live_group())
     }
 
     fn signal_all(&self, signals: &[Signal]) {

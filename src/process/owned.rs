@@ -26,7 +26,7 @@ use crate::{
     cell::ChildCell,
     restart::{contain, fault_point, trace},
     sys::{
-        pidfd, pipe,
+        groups, pidfd, pipe,
         wait::{self, Ended, Which},
     },
     types::ExitRecord,
@@ -315,6 +315,11 @@ impl Process {
     pub(crate) fn has_group(&self) -> bool {
         // Before Linux 6.9 this cannot be known once the child is reaped.
         self.leads_group && pidfd::probe_group(&self.pidfd).unwrap_or(false)
+    }
+
+    /// Whether that group has a member that is no zombie. If `/proc` cannot tell, zombies count.
+    pub(crate) fn has_live_group(&self) -> bool {
+        self.has_group() && groups::alive().map_or(true, |alive| alive.contains(&self.pid()))
     }
 
     /// Sends signals to the child and the group that it leads, if they still exist.
