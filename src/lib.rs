@@ -18,10 +18,15 @@
 //!
 //! # The messages
 //!
-//! The messages are the API; the methods of [`PolicyHandle`] and [`Child`] are thin sugar over
-//! them. To the policy's address go [`Spawn`], [`SpawnPipeline`], [`Subscribe`], [`Unsubscribe`],
-//! [`SendSignal`], [`ShareOutput`] and [`Shutdown`]; subscribers receive [`ChildExited`],
+//! Everything that is asked of a policy is a message to its address, and a method of
+//! [`PolicyHandle`] that sends it: [`Spawn`], [`SpawnPipeline`], [`Subscribe`], [`Unsubscribe`],
+//! [`SendSignal`], [`ShareOutput`] and [`Shutdown`]. Subscribers receive [`ChildExited`],
 //! [`Lifecycle`] and [`OutputBatch`].
+//!
+//! What is asked of one child is a method of [`Child`] only, but for [`SendSignal`]: a handle signals
+//! the process and reaches the read loop directly, without a hop through the policy, and an actor
+//! that has no handle can be sent one. Methods that wait, or that can be refused, are async; those
+//! that only leave a wish for the read loop (`pause`, `resume`, `ChildStdin::write`) are not.
 //!
 //! # The promises
 //!

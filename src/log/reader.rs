@@ -24,6 +24,28 @@ const BUSY: Duration = Duration::from_millis(5);
 /// It is an async stream of batches; [`next`](LogReader::next) and
 /// [`blocking`](LogReader::blocking) read it without one. A reader that always has more to read
 /// still lets its thread's other tasks and timers run.
+///
+/// ```
+/// # use actix_process::{Command, Fact, Policy, Start};
+/// # actix::System::new().block_on(async {
+/// # let policy = Policy::start()?;
+/// let mut log = policy.log(Start::Now);
+/// policy.spawn(Command::new("echo").arg("hello")).await?;
+/// let mut written = Vec::new();
+/// 'reading: while let Some(batch) = log.next().await {
+///     for entry in batch.entries() {
+///         match &entry.fact {
+///             Fact::Chunk(chunk) => written.extend_from_slice(&chunk.bytes),
+///             Fact::Closed => break 'reading,
+///             _ => {}
+///         }
+///     }
+/// }
+/// assert_eq!(written, b"hello\n");
+/// # drop(log);
+/// # policy.shutdown(std::time::Duration::ZERO).await;
+/// # Ok::<_, Box<dyn std::error::Error>>(()) }).unwrap();
+/// ```
 pub struct LogReader {
     log: Arc<SharedLog>,
     cursor: CursorId,

@@ -16,6 +16,21 @@ const LEAST_BOUND: u64 = 256 * 1024;
 const LEAST_SPILL: u64 = 4 * 1024 * 1024;
 
 /// The settings of a new policy. Made by [`Policy::builder`].
+///
+/// ```
+/// # use std::time::Duration;
+/// use actix_process::{Driver, Overflow, Policy};
+///
+/// # actix::System::new().block_on(async {
+/// let policy = Policy::builder()
+///     .log_bound(4 * 1024 * 1024)
+///     .overflow(Overflow::DropOldest)
+///     .driver(Driver::Sweep)
+///     .grace(Duration::from_secs(2))
+///     .start()?;
+/// # policy.shutdown(Duration::ZERO).await;
+/// # Ok::<_, Box<dyn std::error::Error>>(()) }).unwrap();
+/// ```
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct PolicyBuilder {

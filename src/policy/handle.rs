@@ -18,6 +18,20 @@ use crate::{
 
 /// A handle of a running policy. When the last handle (and the last `Addr<Policy>`) is dropped, the
 /// policy shuts down in the background, with the builder's grace.
+///
+/// It can be cloned and used on any thread and any executor.
+///
+/// ```
+/// use actix_process::{Command, Policy};
+///
+/// # actix::System::new().block_on(async {
+/// let policy = Policy::start()?;
+/// let other = policy.clone();
+/// let child = actix::spawn(async move { other.spawn(Command::new("true")).await }).await??;
+/// assert!(child.wait().await?.status.success());
+/// policy.shutdown(std::time::Duration::from_secs(5)).await;
+/// # Ok::<_, Box<dyn std::error::Error>>(()) }).unwrap();
+/// ```
 #[derive(Clone, Debug)]
 pub struct PolicyHandle {
     pub(super) policy: Addr<Policy>,

@@ -18,6 +18,17 @@ use crate::{
 /// The spawn thread answers the sender directly, once the program runs. If the sender is gone by
 /// then (it dropped the future of `send`), it has given the child up: the child is killed, with the
 /// group that it leads, and its exit is in the log. A child sent by `do_send` is kept.
+///
+/// ```
+/// use actix_process::{Command, Policy, Spawn};
+///
+/// # actix::System::new().block_on(async {
+/// # let policy = Policy::start()?;
+/// let child = policy.addr().send(Spawn::new(Command::shell("exit 3"))).await??;
+/// assert_eq!(child.wait().await?.status.code(), Some(3));
+/// # policy.shutdown(std::time::Duration::ZERO).await;
+/// # Ok::<_, Box<dyn std::error::Error>>(()) }).unwrap();
+/// ```
 #[derive(Debug, Message)]
 #[rtype(result = "Result<Child, SpawnError>")]
 #[must_use]

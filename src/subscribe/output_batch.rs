@@ -18,6 +18,29 @@ use crate::{
 /// The size of a batch adapts to the time that the subscriber takes. Other tasks and timers of the
 /// subscriber's arbiter keep running: if a few batches are handled without a pause, the next one
 /// waits for them.
+///
+/// ```
+/// use actix::prelude::*;
+/// use actix_process::{Fact, OutputBatch};
+///
+/// struct Counter(usize);
+///
+/// impl Actor for Counter {
+///     type Context = Context<Self>;
+/// }
+///
+/// impl Handler<OutputBatch> for Counter {
+///     type Result = ();
+///
+///     fn handle(&mut self, batch: OutputBatch, _: &mut Self::Context) {
+///         for entry in batch.entries() {
+///             if let Fact::Chunk(chunk) = &entry.fact {
+///                 self.0 += chunk.bytes.len();
+///             }
+///         }
+///     }
+/// }
+/// ```
 #[derive(actix::Message)]
 #[rtype(result = "()")]
 pub struct OutputBatch {

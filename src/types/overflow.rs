@@ -16,6 +16,18 @@ pub enum Overflow {
     /// [`PolicyBuilder::spill`](crate::PolicyBuilder::spill), and come back when they are read. If
     /// the files are full too, this is as [`Block`](Overflow::Block). A reader of the files holds
     /// as much of them in memory as a quarter of the log's bound, and at most 1 MiB.
+    ///
+    /// ```
+    /// # use actix_process::{Overflow, Policy};
+    /// # actix::System::new().block_on(async {
+    /// # let directory = tempfile::tempdir()?;
+    /// let policy = Policy::builder()
+    ///     .overflow(Overflow::Spill)
+    ///     .spill(directory.path(), 1024 * 1024 * 1024)
+    ///     .start()?;
+    /// # policy.shutdown(std::time::Duration::ZERO).await;
+    /// # Ok::<_, Box<dyn std::error::Error>>(()) }).unwrap();
+    /// ```
     Spill,
 }
 
