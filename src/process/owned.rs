@@ -361,3 +361,131 @@ fn watched_by(watcher: &HostedWatcher, cell: &ChildCell) -> Option<oneshot::Rece
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::Read as _,
+        sync::atomic::{AtomicUsize, Ordering::SeqCst},
+        task::Waker,
+    };
+
+    use rustix::process::{Pid as RawPid, PidfdFlags, pidfd_open};
+
+    use super::*;
+    use crate::{
+        asyncio::{ChildWatcher, EventLoop, WatchError},
+        sys::{pipe::pair_for_a_record, readiness},
+    };
+
+    /// Needs no child: the pidfd is this process's own, which is no child of this process.
+    struct Bench {
+        process: Arc<Process>,
+        word: std::fs::File,
+        told: Arc<AtomicUsize>,
+    }
+
+    fn bench(hosted: bool, leads_group: bool) -> Bench {
+        let own = RawPid::from_raw(std::process::id().cast_signed()).unwrap();
+        let pidfd = readiness::watch(pidfd_open(own, PidfdFlags::empty()).unwrap()).unwrap();
+        let (word, status_pipe) = pair_for_a_record().unwrap();
+        let told = Arc::<AtomicUsize>::default();
+        let count = Arc::clone(&told);
+        let poll_soon = PollSoon(Arc::new(move |_| {
+            count.fetch_add(1, SeqCst);
+        }));
+        let cell = ChildCell::new(ChildId(7), 4_000_000, "program".into(), None);
+        let started = Instant::now();
+        let owned = Ownership { pidfd, status_pipe, leads_group, hosted, started };
+        Bench { process: Process::new(cell, owned, poll_soon), word: word.into(), told }
+    }
+
+    /// What the status pipe held, to its end.
+    fn words(bench: &mut Bench) -> Vec<u8> {
+        let mut words = Vec::new();
+        bench.word.read_to_end(&mut words).unwrap();
+        words
+    }
+
+    fn poll(process: &Process) -> Poll<io::Result<()>> {
+        process.poll_reported(&mut Context::from_waker(Waker::noop()))
+    }
+
+    #[tokio::test]
+    async fn what_something_else_reaped_is_lost_and_reported_once() {
+        let mut bench = bench(false, false);
+        assert!(bench.process.is_unreported());
+        assert!(matches!(poll(&bench.process), Poll::Pending), "it has not ended");
+        assert!(bench.process.try_reap());
+        assert_eq!(bench.process.record().unwrap().status, ExitStatus::Lost);
+        assert!(!bench.process.is_unreported());
+        // The read loop took the step: it needs neither a word nor a message.
+        assert!(matches!(poll(&bench.process), Poll::Ready(Ok(()))));
+        assert_eq!((words(&mut bench), bench.told.load(SeqCst)), (vec![], 0));
+    }
+
+    #[tokio::test]
+    async fn nothing_is_signalled_after_the_record() {
+        let bench = bench(false, false);
+        assert!(bench.process.try_reap());
+        let ended = bench.process.signal(Signal::SIGKILL, Target::Child);
+        assert!(matches!(ended, Err(SignalError::Ended(ChildId(7)))), "{ended:?}");
+        let no_group = bench.process.signal(Signal::SIGKILL, Target::Group);
+        assert!(matches!(no_group, Err(SignalError::Refused { .. })), "{no_group:?}");
+        assert!(!bench.process.has_live_group());
+    }
+
+    /// Keeps the handler of the one child that it is given.
+    #[derive(Debug, Default)]
+    struct Keeps(Mutex<Option<ExitHandler>>);
+
+    impl ChildWatcher for Keeps {
+        fn add_child_handler(&self, _: i32, handler: ExitHandler) -> Result<(), WatchError> {
+            *self.0.lock().unwrap() = Some(handler);
+            Ok(())
+        }
+
+        fn remove_child_handler(&self, _: i32) -> bool {
+            self.0.lock().unwrap().take().is_some()
+        }
+
+        fn attach_loop(&self, _: Option<EventLoop>) -> Result<(), WatchError> {
+            Ok(())
+        }
+
+        fn is_active(&self) -> bool {
+            true
+        }
+
+        fn close(&self) {}
+    }
+
+    #[tokio::test]
+    async fn what_a_hosted_watcher_tells_is_the_status_and_the_loop_takes_no_step_before() {
+        let mut bench = bench(true, false);
+        let watcher = Arc::new(Keeps::default());
+        bench.process.host(&HostedWatcher::new(Arc::clone(&watcher) as Arc<dyn ChildWatcher>));
+        assert!(!bench.process.try_reap());
+        assert!(matches!(poll(&bench.process), Poll::Pending));
+        let handler = watcher.0.lock().unwrap().take().unwrap();
+        handler.call(WatchedExit {
+            pid: 4_000_000,
+            status: ExitStatus::Code(5),
+            usage: ResourceUsage::default(),
+        });
+        assert!(matches!(poll(&bench.process), Poll::Ready(Ok(()))));
+        assert!(matches!(poll(&bench.process), Poll::Ready(Ok(()))), "and again");
+        assert_eq!(bench.process.record().unwrap().status, ExitStatus::Code(5));
+        assert_eq!((words(&mut bench), bench.told.load(SeqCst)), (vec![1], 1));
+    }
+
+    #[tokio::test]
+    async fn a_watcher_that_lets_go_of_the_child_leaves_it_to_the_pidfd() {
+        let bench = bench(true, false);
+        let watcher = Arc::new(Keeps::default());
+        bench.process.host(&HostedWatcher::new(Arc::clone(&watcher) as Arc<dyn ChildWatcher>));
+        drop(watcher.0.lock().unwrap().take());
+        assert!(matches!(poll(&bench.process), Poll::Pending), "it waits by the pidfd now");
+        assert!(bench.process.is_unreported());
+    }
+}

@@ -62,3 +62,20 @@ impl Inbox {
         self.lock().waiting.iter().map(|adoption| Arc::clone(&adoption.process)).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_closed_inbox_takes_nothing() {
+        let inbox = Inbox::default();
+        assert!(inbox.put(Vec::new()).is_ok());
+        assert!(!inbox.is_closed());
+        inbox.close();
+        inbox.close();
+        assert!(inbox.is_closed());
+        assert!(inbox.put(Vec::new()).is_err());
+        assert!(inbox.take().is_none());
+    }
+}
