@@ -33,17 +33,17 @@ fn failures_and_a_reader_that_holds_up_all() {
         policy.shutdown(Duration::ZERO).await;
 
         let policy = Policy::builder().log_bound(256 * 1024).start().unwrap();
-        let mut reader = policy.log(Start::Beginning);
+        let reader = policy.log(Start::Beginning);
         let chatty = policy.spawn(Command::new("yes")).await.unwrap();
+        // Its exit wakes the read loop, as any child's does.
+        policy.spawn(Command::new("sleep").arg("1.5")).await.unwrap();
         until("the reader has held up the child for over a second", || {
-            // Its exits wake the read loop, as any child's do.
-            drop(policy.addr().try_send(actix_process::Spawn::new(Command::new("true"))));
             told(Level::WARN, &["holds up the reading", "LogReader", "age="])
         })
         .await;
-        chatty.kill().await.unwrap();
-        while within(reader.next()).await.is_some_and(|_| chatty.try_wait().is_none()) {}
         drop(reader);
+        chatty.kill().await.unwrap();
+        within(chatty.wait()).await.unwrap();
         policy.shutdown(Duration::ZERO).await;
     });
 }
