@@ -233,6 +233,7 @@ fn a_child_whose_entries_are_gone_is_told_to_be_and_not_waited_for() {
         assert!(matches!(frames[..], [Err(DecodeError::Gone)]));
         let line = child.wait_for_line("gone", support::DEADLINE).await;
         assert!(matches!(line, Err(WaitForLineError::Ended(_))), "{line:?}");
+        assert_eq!(within(child.lines().count()).await, 0);
         policy.shutdown(Duration::ZERO).await;
     });
 }

@@ -27,28 +27,34 @@ impl Child {
     /// # Ok::<_, Box<dyn std::error::Error>>(()) }).unwrap();
     /// ```
     pub fn lines(&self) -> impl Stream<Item = ChildLine> + use<> {
-        let id = self.id();
+        let (id, cell) = (self.id(), Arc::clone(self.cell()));
         let reading = Reading {
             reader: LogReader::open(Arc::clone(self.link.shared_log()), Start::Beginning),
             lines: ChildLines::default(),
             ready: VecDeque::new(),
             ended: false,
         };
-        futures_util::stream::unfold(reading, move |mut reading| async move {
-            loop {
-                if let Some(line) = reading.ready.pop_front() {
-                    return Some((line, reading));
-                }
-                if reading.ended {
-                    return None;
-                }
-                let batch = reading.reader.next().await?;
-                if batch.gap().is_some_and(|gap| gap.concerns(id)) {
-                    reading.lines = ChildLines::default();
-                }
-                for entry in batch.entries().filter(|entry| entry.child == id) {
-                    reading.lines.push(&entry.fact, |line| reading.ready.push_back(line));
-                    reading.ended |= matches!(entry.fact, Fact::Closed);
+        futures_util::stream::unfold(reading, move |mut reading| {
+            let cell = Arc::clone(&cell);
+            async move {
+                loop {
+                    if let Some(line) = reading.ready.pop_front() {
+                        return Some((line, reading));
+                    }
+                    if reading.ended {
+                        return None;
+                    }
+                    let batch = reading.reader.next().await?;
+                    if let Some(gap) = batch.gap().filter(|gap| gap.concerns(id)) {
+                        // No line continues across a gap, and the child's end may be in the gap.
+                        reading.lines = ChildLines::default();
+                        reading.ended =
+                            matches!(cell.closed.get(), Some(Ok(closed)) if *closed <= gap.last);
+                    }
+                    for entry in batch.entries().filter(|entry| entry.child == id) {
+                        reading.lines.push(&entry.fact, |line| reading.ready.push_back(line));
+                        reading.ended |= matches!(entry.fact, Fact::Closed);
+                    }
                 }
             }
         })

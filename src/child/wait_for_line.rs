@@ -1,12 +1,13 @@
 //! Waiting for a line of a child.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, time::Duration};
 
 use bytes::Bytes;
+use futures_util::StreamExt as _;
 use regex::bytes::Regex;
 
 use super::{Child, alarm::after};
-use crate::log::{ChildLine, ChildLines, Fact, Line, LogReader, Start};
+use crate::log::{ChildLine, Line};
 
 /// Why no line was found.
 #[derive(Debug, thiserror::Error)]
@@ -57,41 +58,22 @@ impl Child {
             pattern: pattern.to_owned(),
             source: Box::new(source),
         })?;
-        // Lossless: a child that writes a lot waits for this reader.
-        let mut reader = LogReader::open(Arc::clone(self.link.shared_log()), Start::Beginning);
         tokio::select! {
             biased;
-            found = self.find_line(&mut reader, &regex) => {
+            found = self.find_line(&regex) => {
                 found.ok_or_else(|| WaitForLineError::Ended(pattern.to_owned()))
             }
             () = after(&self.alarms, deadline) => Err(WaitForLineError::Deadline(pattern.to_owned())),
         }
     }
 
-    async fn find_line(&self, reader: &mut LogReader, regex: &Regex) -> Option<ChildLine> {
-        let mut lines = ChildLines::default();
-        let mut found = None;
-        while let Some(batch) = reader.next().await {
-            if let Some(gap) = batch.gap()
-                && gap.concerns(self.id())
-            {
-                // No line continues across a gap, and the child's end may be in the gap.
-                lines = ChildLines::default();
-                if matches!(self.cell().closed.get(), Some(Ok(closed)) if *closed <= gap.last) {
-                    return None;
-                }
-            }
-            for entry in batch.entries().filter(|entry| entry.child == self.id()) {
-                lines.push(&entry.fact, |line| {
-                    if found.is_none() && regex.is_match(&line.line.bytes) {
-                        // A copy, since a slice would keep the whole chunk in memory.
-                        let bytes = Bytes::copy_from_slice(&line.line.bytes);
-                        found = Some(ChildLine { line: Line { bytes, ..line.line }, ..line });
-                    }
-                });
-                if found.is_some() || matches!(entry.fact, Fact::Closed) {
-                    return found;
-                }
+    async fn find_line(&self, regex: &Regex) -> Option<ChildLine> {
+        let mut lines = pin!(self.lines());
+        while let Some(line) = lines.next().await {
+            if regex.is_match(&line.line.bytes) {
+                // A copy, since a slice would keep the whole chunk in memory.
+                let bytes = Bytes::copy_from_slice(&line.line.bytes);
+                return Some(ChildLine { line: Line { bytes, ..line.line }, ..line });
             }
         }
         None
