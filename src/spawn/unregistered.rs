@@ -3,7 +3,7 @@
 use std::{
     io,
     os::fd::{AsFd, OwnedFd},
-    sync::{Arc, atomic::Ordering::SeqCst},
+    sync::Arc,
     time::Instant,
 };
 
@@ -91,7 +91,7 @@ impl Spawner {
         let (ends, child_ends) = pipes::reserve(command, inner).map_err(fail)?;
         let started = Instant::now();
         let launched = launcher.launch(command, child_ends);
-        if self.closing.load(SeqCst) {
+        if self.is_closed() {
             // The launch may have hung until now, and the policy may have stopped.
             if let Ok(Launched { pidfd, .. }) = &launched {
                 end(pidfd, command.leads_group());

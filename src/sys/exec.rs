@@ -107,7 +107,8 @@ pub(super) unsafe fn prepare_and_execute(birth: &mut Birth<'_>) -> BirthStep {
         }
         // After the descriptors: a number may be above the limit.
         limits::restore_open_files();
-        (1..=dispositions::LAST).for_each(|signal| dispositions::reset(signal));
+        let others = (1..=dispositions::LAST).filter(|signal| !STOPS.contains(signal));
+        others.for_each(|signal| dispositions::reset(signal));
         execute(birth);
     }
     BirthStep::Execute
@@ -141,6 +142,10 @@ unsafe fn place(descriptors: &mut [(BorrowedFd<'_>, RawFd)]) -> bool {
             .all(|(descriptor, number)| libc::dup2(descriptor.as_raw_fd(), *number) >= 0)
     }
 }
+
+/// The stop signals that can be ignored; `unblocked` resets them. `SIGTSTP` is the last: the time
+/// after it is the shortest.
+const STOPS: [i32; 3] = [libc::SIGTTIN, libc::SIGTTOU, libc::SIGTSTP];
 
 /// Tries each path, as `execvp` does. A missing program is passed over, a program that may not be
 /// executed is remembered if no other can be, and `/bin/sh` runs a script without `#!`.
@@ -202,8 +207,7 @@ unsafe fn unblocked(execute: impl FnOnce() -> libc::c_int) {
         let (mut none, mut all) = (mem::zeroed(), mem::zeroed());
         libc::sigemptyset(&mut none);
         libc::sigfillset(&mut all);
-        // `SIGTSTP` last: the time after it is the shortest.
-        for signal in [libc::SIGTTIN, libc::SIGTTOU, libc::SIGTSTP] {
+        for signal in STOPS {
             dispositions::set(signal, libc::SIG_IGN);
             dispositions::reset(signal);
         }
