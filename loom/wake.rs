@@ -30,11 +30,30 @@ impl LoopWaker {
     }
 }
 
+/// The read loop, until it has seen what it looks for. If a wake-up is lost, it never ends, which
+/// loom tells.
+fn run_until(wake: &LoopWake, mut seen: impl FnMut() -> bool) {
+    loop {
+        wake.run();
+        if seen() {
+            break;
+        }
+        if wake.sleep() {
+            thread::park();
+        }
+    }
+}
+
+fn attached() -> Arc<LoopWake> {
+    let wake = Arc::new(LoopWake::new());
+    wake.attach(Some(LoopWaker(thread::current())));
+    wake
+}
+
 #[test]
 fn what_is_queued_is_taken_without_another_wake_up() {
     loom::model(|| {
-        let wake = Arc::new(LoopWake::new());
-        wake.attach(Some(LoopWaker(thread::current())));
+        let wake = attached();
         let queue = Arc::new(Mutex::new(0));
         let senders: Vec<_> = (0..2)
             .map(|_| {
@@ -46,15 +65,10 @@ fn what_is_queued_is_taken_without_another_wake_up() {
             })
             .collect();
         let mut taken = 0;
-        while taken < 2 {
-            wake.run();
-            let found = std::mem::take(&mut *queue.lock().unwrap());
-            taken += found;
-            if found == 0 && wake.sleep() {
-                // If a wake-up is lost, this never ends, which loom tells.
-                thread::park();
-            }
-        }
+        run_until(&wake, || {
+            taken += std::mem::take(&mut *queue.lock().unwrap());
+            taken == 2
+        });
         senders.into_iter().for_each(|sender| sender.join().unwrap());
     });
 }
@@ -63,8 +77,7 @@ fn what_is_queued_is_taken_without_another_wake_up() {
 #[test]
 fn a_flag_that_is_set_before_the_notification_is_seen() {
     loom::model(|| {
-        let wake = Arc::new(LoopWake::new());
-        wake.attach(Some(LoopWaker(thread::current())));
+        let wake = attached();
         let credit = Arc::new(AtomicUsize::new(0));
         let reader = {
             let (wake, credit) = (Arc::clone(&wake), Arc::clone(&credit));
@@ -73,15 +86,7 @@ fn a_flag_that_is_set_before_the_notification_is_seen() {
                 wake.notify();
             })
         };
-        loop {
-            wake.run();
-            if credit.load(SeqCst) == 1 {
-                break;
-            }
-            if wake.sleep() {
-                thread::park();
-            }
-        }
+        run_until(&wake, || credit.load(SeqCst) == 1);
         reader.join().unwrap();
     });
 }

@@ -8,10 +8,11 @@ use std::{
     fs::{self, File},
     os::{fd::AsRawFd, unix::fs::PermissionsExt},
     path::{Path, PathBuf},
+    pin::Pin,
     time::{Duration, Instant},
 };
 
-use actix_process::{Command, Policy, SpawnStep};
+use actix_process::{Child, Command, Policy, PolicyHandle, SpawnError, SpawnStep};
 use futures::FutureExt;
 use nix::{
     sys::signal::{Signal, kill},
@@ -117,15 +118,24 @@ fn a_shutdown_ends_the_others_at_once_and_refuses_the_one_that_hangs() {
     });
 }
 
+/// A spawn that hangs in its exec.
+async fn hung<'a>(
+    policy: &'a PolicyHandle,
+    hanging: &Hanging,
+) -> Pin<Box<impl Future<Output = Result<Child, SpawnError>> + use<'a>>> {
+    let mut spawn = Box::pin(policy.spawn(hanging.command()));
+    assert!((&mut spawn).now_or_never().is_none());
+    until("it hangs", || hanging.is_hung()).await;
+    spawn
+}
+
 #[test]
 fn one_that_was_given_up_is_killed_though_it_hangs() {
     support::run(async || {
         let directory = tempfile::tempdir().unwrap();
         let hanging = Hanging::new(directory.path(), "one");
         let policy = Policy::start().unwrap();
-        let mut spawn = Box::pin(policy.spawn(hanging.command()));
-        assert!((&mut spawn).now_or_never().is_none());
-        until("it hangs", || hanging.is_hung()).await;
+        let spawn = hung(&policy, &hanging).await;
         drop(spawn);
         until("it is killed and reaped", || support::children().is_empty()).await;
         policy.shutdown(Duration::ZERO).await;
@@ -138,9 +148,7 @@ fn one_that_something_else_kills_is_an_error_that_says_so() {
         let directory = tempfile::tempdir().unwrap();
         let hanging = Hanging::new(directory.path(), "one");
         let policy = Policy::start().unwrap();
-        let mut spawn = Box::pin(policy.spawn(hanging.command()));
-        assert!((&mut spawn).now_or_never().is_none());
-        until("it hangs", || hanging.is_hung()).await;
+        let spawn = hung(&policy, &hanging).await;
         let [pid] = &support::children()[..] else { panic!("not one child") };
         kill(Pid::from_raw(pid.parse().unwrap()), Signal::SIGKILL).unwrap();
         let error = within(spawn).await.unwrap_err();

@@ -4,25 +4,11 @@
 
 mod support;
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::SeqCst},
-    },
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use actix_process::{Command, ExitStatus, Fault, Policy, SpawnStep, inject};
-use nix::{
-    sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, sigaction},
-    unistd::Pid,
-};
-use support::{again, within};
-
-/// Of the process's own group.
-const GROUP: Pid = Pid::from_raw(0);
-
-extern "C" fn nothing(_: i32) {}
+use nix::sys::signal::Signal;
+use support::{again, storm::Storm, within};
 
 /// As a Ctrl-C does it in a program that handles it, by a signal that no shell has ignored.
 #[test]
@@ -30,36 +16,16 @@ fn a_signal_to_the_group_at_any_moment() {
     if again::told().is_none() {
         return again::run("a_signal_to_the_group_at_any_moment", "interrupted");
     }
-    let handler =
-        SigAction::new(SigHandler::Handler(nothing), SaFlags::SA_RESTART, SigSet::empty());
-    // SAFETY: the handler does nothing.
-    unsafe { sigaction(Signal::SIGUSR1, &handler) }.unwrap();
     support::run(async || {
         let policy = Policy::start().unwrap();
-        let (interrupting, over) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
-        let interrupter = {
-            let (interrupting, over) = (Arc::clone(&interrupting), Arc::clone(&over));
-            std::thread::spawn(move || {
-                while !over.load(SeqCst) {
-                    if interrupting.load(SeqCst) {
-                        kill(GROUP, Signal::SIGUSR1).unwrap();
-                    }
-                    let next = Instant::now() + Duration::from_micros(50);
-                    while Instant::now() < next {
-                        std::thread::yield_now();
-                    }
-                }
-            })
-        };
+        let storm = Storm::of(Signal::SIGUSR1, Duration::from_micros(50));
         let (mut refused, mut round) = (0, 0);
         let deadline = Instant::now() + support::DEADLINE;
         while round < 400 || refused == 0 {
             assert!(Instant::now() < deadline, "no signal came before an exec");
             round += 1;
             inject(Fault::SpawnByClone, if round % 2 == 0 { 0 } else { usize::MAX });
-            interrupting.store(true, SeqCst);
-            let spawned = within(policy.spawn(Command::new("true"))).await;
-            interrupting.store(false, SeqCst);
+            let spawned = storm.during(policy.spawn(Command::new("true"))).await;
             match spawned {
                 Ok(child) => {
                     let status = within(child.wait()).await.unwrap().status;
@@ -76,8 +42,7 @@ fn a_signal_to_the_group_at_any_moment() {
             assert_eq!(support::children(), [""; 0], "round {round}");
         }
         inject(Fault::SpawnByClone, 0);
-        over.store(true, SeqCst);
-        interrupter.join().unwrap();
+        drop(storm);
         policy.shutdown(Duration::ZERO).await;
     });
 }

@@ -5,6 +5,7 @@
 pub mod again;
 pub mod events;
 pub mod recorder;
+pub mod storm;
 pub mod tool;
 
 use std::{
