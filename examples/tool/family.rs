@@ -104,7 +104,7 @@ impl Family {
         self.signal(self.strays(name), name, &[Signal::SIGKILL], &mut HashSet::new());
     }
 
-    /// Signals all that have not had it, until nobody new has come.
+    /// Signals each of them once, and then those that they have started meanwhile.
     fn signal(
         &self,
         mut strays: Vec<Id>,

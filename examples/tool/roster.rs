@@ -47,7 +47,7 @@ impl Roster {
     /// Stops everyone.
     pub(crate) async fn hold(&self) {
         self.signal_groups(Signal::SIGSTOP).await;
-        // Until nobody new has come, from the tool either.
+        // Once more while new processes come: the tool itself may be starting one.
         let mut stopped = HashSet::new();
         for _ in 0..ROUNDS {
             let living = self.family.living().into_iter().map(|it| it.process.id);

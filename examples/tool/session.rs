@@ -242,7 +242,7 @@ impl Session {
         end
     }
 
-    /// Looks for what the tool is told of by nobody.
+    /// Looks for strays that have stopped: the library tells of its own children only.
     fn look_for_strays(&self) {
         for (name, text) in self.roster.newly_stopped_strays() {
             match name {
