@@ -34,7 +34,7 @@ use super::{
 const MARK: &str = "ACTIX_PROCESS_TOOL";
 
 /// One that is signalled may have been starting another. One that does not heed it may do so for ever.
-pub(crate) const ROUNDS: usize = 5;
+const ROUNDS: usize = 5;
 
 /// The library reaps its own children sooner than this.
 const ZOMBIE: Duration = Duration::from_secs(1);
@@ -94,34 +94,21 @@ impl Family {
     pub(crate) fn terminate(&self, strays: Vec<Id>, name: Option<usize>) {
         let mut told = std::mem::take(&mut self.lock().told);
         // What is stopped acts on TERM when it is continued.
-        self.signal(strays, name, &[Signal::SIGTERM, Signal::SIGCONT], &mut told);
+        signal(strays, || self.strays(name), &[Signal::SIGTERM, Signal::SIGCONT], &mut told);
         let mut seen = self.lock();
         told.retain(|id| seen.relatives.contains_key(id));
         seen.told.extend(told);
     }
 
     pub(crate) fn kill_strays(&self, name: Option<usize>) {
-        self.signal(self.strays(name), name, &[Signal::SIGKILL], &mut HashSet::new());
+        let strays = || self.strays(name);
+        signal(strays(), strays, &[Signal::SIGKILL], &mut HashSet::new());
     }
 
-    /// Signals each of them once, and then those that they have started meanwhile.
-    fn signal(
-        &self,
-        mut strays: Vec<Id>,
-        name: Option<usize>,
-        signals: &[Signal],
-        told: &mut HashSet<Id>,
-    ) {
-        for _ in 0..ROUNDS {
-            strays.retain(|id| told.insert(*id));
-            if strays.is_empty() {
-                return;
-            }
-            for signal in signals {
-                strays.iter().for_each(|id| id.signal(*signal));
-            }
-            strays = self.strays(name);
-        }
+    /// Stops everyone. The tool itself may be starting one more meanwhile.
+    pub(crate) fn hold(&self) {
+        let everyone = || self.living().into_iter().map(|it| it.process.id).collect();
+        signal(everyone(), everyone, &[Signal::SIGSTOP], &mut HashSet::new());
     }
 
     /// Those whom no signal to a child's group reaches, of this name or at all.
@@ -220,6 +207,25 @@ impl Seen {
             }
         }
         self.zombies = since;
+    }
+}
+
+/// Signals each of them once, and then those that a look finds that they have started meanwhile.
+fn signal(
+    mut found: Vec<Id>,
+    look: impl Fn() -> Vec<Id>,
+    signals: &[Signal],
+    told: &mut HashSet<Id>,
+) {
+    for _ in 0..ROUNDS {
+        found.retain(|id| told.insert(*id));
+        if found.is_empty() {
+            return;
+        }
+        for signal in signals {
+            found.iter().for_each(|id| id.signal(*signal));
+        }
+        found = look();
     }
 }
 

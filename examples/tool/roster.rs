@@ -10,7 +10,7 @@ use nix::{
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::{
-    family::{Family, ROUNDS, has_members},
+    family::{Family, has_members},
     processes::{Id, Process, named},
     signals::Event,
 };
@@ -47,16 +47,7 @@ impl Roster {
     /// Stops everyone.
     pub(crate) async fn hold(&self) {
         self.signal_groups(Signal::SIGSTOP).await;
-        // Once more while new processes come: the tool itself may be starting one.
-        let mut stopped = HashSet::new();
-        for _ in 0..ROUNDS {
-            let living = self.family.living().into_iter().map(|it| it.process.id);
-            let new: Vec<_> = living.filter(|id| stopped.insert(*id)).collect();
-            if new.is_empty() {
-                return;
-            }
-            new.into_iter().for_each(|id| id.signal(Signal::SIGSTOP));
-        }
+        self.family.hold();
     }
 
     /// Continues everyone.
