@@ -243,7 +243,7 @@ mod properties {
     use crate::log::{Concerned, totals::Totals};
 
     fn span(first: u64) -> Span {
-        Span::gone(Seq(first), Seq(first + 1), Totals::default(), Concerned::Anyone)
+        Span::dropped(Seq(first), Seq(first + 1), Totals::default(), Concerned::Anyone)
     }
 
     fn firsts<'a>(spans: impl Iterator<Item = &'a Span>) -> Vec<u64> {

@@ -9,7 +9,7 @@ use crate::{Overflow, Seq, log::spill::SpillRef, restart::drop_contained};
 const BATCH_COST: u64 = 1024 * 1024;
 
 /// Most spans in a batch.
-const BATCH_PIECES: usize = 1024;
+const BATCH_SPANS: usize = 1024;
 
 /// Where a reader or a subscription starts. It receives history first, then new entries, with no
 /// hole and no repeat. Entries that the log has already dropped are reported as a [`Gap`].
@@ -201,7 +201,7 @@ impl MergedLog {
             batch.gap = cursor.gap(start, dropped, Concerned::Anyone);
             (cursor.next, cursor.passed) = (start, dropped);
         }
-        for span in self.spans.pieces_from(cursor.next).take(BATCH_PIECES) {
+        for span in self.spans.covering_from(cursor.next).take(BATCH_SPANS) {
             if !batch.is_empty() && batch.cost >= limit.cost() {
                 break;
             }

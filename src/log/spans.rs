@@ -36,7 +36,7 @@ pub(super) struct Span {
 }
 
 impl Span {
-    pub(super) fn gone(first: Seq, after: Seq, until: Totals, concerned: Concerned) -> Self {
+    pub(super) fn dropped(first: Seq, after: Seq, until: Totals, concerned: Concerned) -> Self {
         let cost = ENTRY_COST + concerned.cost();
         Span { first, after, until, cost, body: Body::Dropped(Box::new(concerned)) }
     }
@@ -69,7 +69,7 @@ impl Spans {
     /// Appends a turn.
     pub(super) fn push(&mut self, entries: TurnEntries, until: Totals) {
         let before = self.blocks.back().map_or(self.dropped, |last| last.until);
-        here(entries, before, until).into_iter().for_each(|span| self.blocks.push(span));
+        in_memory(entries, before, until).into_iter().for_each(|span| self.blocks.push(span));
     }
 
     pub(super) fn pop_front(&mut self) -> Option<Span> {
@@ -118,7 +118,7 @@ impl Spans {
     }
 
     /// The spans from the one that holds this entry on.
-    pub(super) fn pieces_from(&self, seq: Seq) -> impl Iterator<Item = &Span> {
+    pub(super) fn covering_from(&self, seq: Seq) -> impl Iterator<Item = &Span> {
         self.from(self.covering(seq).map_or(seq, |span| span.first))
     }
 
@@ -170,7 +170,7 @@ impl Spans {
             let before = until;
             until = until + Totals::of(run);
             its.extend(run.first().filter(|entry| is_its(entry)).map(|entry| entry.seq));
-            here(run.into(), before, until)
+            in_memory(run.into(), before, until)
         });
         self.replace(range, runs);
         its
@@ -191,7 +191,7 @@ impl Spans {
                 Body::Dropped(_) | Body::InMemory(_) | Body::OnDisk(_) => lost = Some(span),
             }
         }
-        self.replace(start..after, Some(Span::gone(start, after, until, concerned)));
+        self.replace(start..after, Some(Span::dropped(start, after, until, concerned)));
         lost
     }
 
@@ -226,7 +226,7 @@ impl Spans {
     }
 }
 
-fn here(entries: TurnEntries, before: Totals, until: Totals) -> Option<Span> {
+fn in_memory(entries: TurnEntries, before: Totals, until: Totals) -> Option<Span> {
     let (first, after) = (entries.first()?.seq, entries.last()?.seq.next());
     let cost = (until - before).cost();
     Some(Span { first, after, until, cost, body: Body::InMemory(entries) })

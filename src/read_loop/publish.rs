@@ -137,7 +137,7 @@ impl Publisher {
                 self.lifecycle.tell(Some(child), &Lifecycle::Closed { child, seq });
             }
             Notification::Fact(_, _, Fact::Chunk(_) | Fact::Exited(_)) => {}
-            Notification::Exited { exit, cell, awaited, process: _slot } => {
+            Notification::Exited { exit, cell, awaited, process: _process } => {
                 // First the sticky status: a recipient of the exit may ask for it.
                 cell.settle(Ok(exit.clone()));
                 let ExitListeners { mut exits } = awaited.map(|it| *it).unwrap_or_default();
